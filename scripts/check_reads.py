@@ -1,0 +1,19 @@
+"""Check a run's FASTQ files (rule check_reads)."""
+
+import json
+from pathlib import Path
+
+from moodbiome.fastq import check_fastq
+
+wildcards = snakemake.wildcards
+check = check_fastq(list(snakemake.input)).as_dict()
+# Results name files as the sheet does, so that they do not depend on where a run lies.
+for file, name in zip(check["files"], snakemake.params.names, strict=True):
+    check["reason"] = check["reason"].replace(file["file"], name)
+    check["warnings"] = [said.replace(file["file"], name) for said in check["warnings"]]
+    file["file"] = name
+Path(snakemake.log[0]).write_text(f"{check['status']} {check['reason']}\n")
+if check["status"] == "failed" and snakemake.params.on_failure == "stop":
+    raise SystemExit(f"sample {wildcards.sample}, run {wildcards.run}: {check['reason']}")
+key = {"sample": wildcards.sample, "assay": wildcards.assay, "run": wildcards.run}
+Path(snakemake.output.check).write_text(json.dumps({**key, **check}, indent=1) + "\n")

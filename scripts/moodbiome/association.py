@@ -1,0 +1,831 @@
+"""Which taxa go with which variable: designs from a formula, and models of all taxa at once.
+
+Every taxon shares the same design, so one factorisation serves them all: same numbers as one model
+after another, in a thousandth of the time.
+"""
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import patsy
+from scipy import stats
+
+METHODS = ("log2_proportion", "clr_bias_corrected", "prevalence")
+"""Names of the models of `linear_models`, in the order they are reported."""
+
+COLUMNS = [
+    "taxon_id",
+    "name",
+    "term",
+    "effect",
+    "low",
+    "high",
+    "p",
+    "q",
+    "n",
+    "prevalence",
+    "method",
+    "effect_unit",
+]
+
+UNITS = {
+    "log2_proportion": "log2 fold change",
+    "clr_bias_corrected": "log2 fold change",
+    "prevalence": "difference in prevalence",
+}
+
+_RANDOM_INTERCEPT = re.compile(r"\+?\s*\(\s*1\s*\|\s*([^()|]+?)\s*\)")
+# The mode of the effects over taxa is no estimate of a common shift below this many taxa.
+_MIN_TAXA_FOR_BIAS = 10
+_MIN_PER_LEVEL = 3
+
+
+class NotRun(ValueError):
+    """An analysis that these data do not allow; `reason` says why and how to mend it.
+
+    Callers write the reason in place of a result, so that one impossible test does not stop a run.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Design:
+    """A checked design: what `build_design` returns.
+
+    Attributes
+    ----------
+    formula : str
+        As given.
+    matrix : DataFrame of shape (n_samples, n_parameters)
+        Column "Intercept" first; full column rank.
+    terms : dict of str to tuple of str
+        Columns of `matrix` of each term of the formula, in its order; without the intercept.
+    groups : Series or None
+        Group of each sample (random intercept), named by its column.
+    dropped : Series
+        Reason by sample, for the rows left out because a value is missing.
+    references : dict of str to str
+        Level each categorical column is compared with.
+    """
+
+    formula: str
+    matrix: pd.DataFrame
+    terms: dict[str, tuple[str, ...]]
+    groups: pd.Series | None = None
+    dropped: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+    references: dict[str, str] = field(default_factory=dict)
+
+    def by_term(self) -> dict[str, pd.DataFrame]:
+        """Columns of the design by term, as `permanova.permanova` takes them."""
+        return {term: self.matrix[list(columns)] for term, columns in self.terms.items()}
+
+
+def build_design(
+    metadata: pd.DataFrame, formula: str, references: Mapping[str, str] | None = None
+) -> Design:
+    """Design matrix of a formula, refused in words where no model can be fitted.
+
+    Parameters
+    ----------
+    metadata : DataFrame of shape (n_samples, n_columns)
+        Indexed by sample. Text and truth values are categories, numbers are slopes per one unit.
+    formula : str
+        Right-hand side in patsy's language, such as ``~ group + age``; at most one random
+        intercept as ``(1|subject)``.
+    references : mapping of str to str, optional
+        Level to compare with, by categorical column; the first in alphabetical order if not given.
+
+    Returns
+    -------
+    Design
+        Rows in the order of `metadata`, without those that miss a value of the formula's columns.
+
+    Raises
+    ------
+    NotRun
+        For a formula that cannot be read, an absent or constant column, a level with fewer than
+        3 samples, a term that others determine, or too few samples. All the problems of a
+        stage are named together.
+
+    Examples
+    --------
+    >>> metadata = pd.DataFrame({"arm": list("aaabbb")}, index=[f"S{i}" for i in range(6)])
+    >>> build_design(metadata, "~ arm").matrix["arm[T.b]"].tolist()
+    [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+    """
+    references = dict(references or {})
+    fixed, group = _split_formula(formula)
+    description = _describe(fixed, formula)
+    names = _variables(description)
+    used = [*names, group] if group is not None and group not in names else names
+    absent = [name for name in used if name not in metadata.columns]
+    if absent:
+        raise NotRun(
+            f"formula {formula!r}: no column {_list(absent)} in the metadata; "
+            f"it has {_list(metadata.columns)}"
+        )
+    if metadata.index.has_duplicates:
+        twice = metadata.index[metadata.index.duplicated()][0]
+        raise NotRun(f"sample {twice!r} has two rows in the metadata; keep one")
+
+    table = metadata[used].replace("", np.nan)
+    numeric = [name for name in used if pd.api.types.is_numeric_dtype(table[name])]
+    table[numeric] = table[numeric].replace([np.inf, -np.inf], np.nan)
+    missing = table.isna()
+    dropped = pd.Series(
+        {
+            sample: "missing " + ", ".join(map(str, row.index[row]))
+            for sample, row in missing[missing.any(axis="columns")].iterrows()
+        },
+        dtype=object,
+    )
+    table = table[~missing.any(axis="columns")]
+    left_out = f" ({len(dropped)} samples left out for missing values)" if len(dropped) else ""
+    if table.empty:
+        raise NotRun(f"formula {formula!r}: no sample has a value in every column {_list(used)}")
+
+    table, problems = _prepare(table, names, references, left_out)
+    if group is not None:
+        sizes = table[group].value_counts()
+        if len(sizes) < 2 or sizes.max() < 2:
+            problems.append(
+                f"random intercept (1|{group}) needs two groups or more, one of them with two "
+                f"samples or more; it has {len(sizes)} groups, the largest of {sizes.max()}"
+                f"{left_out}: leave it out"
+            )
+    if problems:
+        raise NotRun("; ".join(problems))
+
+    try:
+        matrix = patsy.dmatrix(
+            description, table, return_type="dataframe", eval_env=patsy.EvalEnvironment([{}])
+        )
+    except patsy.PatsyError as error:
+        raise NotRun(f"formula {formula!r} cannot be read: {error.message}") from error
+    info = matrix.design_info
+    for factor, facts in info.factor_infos.items():
+        variables = _names_in(factor.code)
+        if facts.type == "categorical" and len(variables) == 1:
+            sizes = table[variables[0]].value_counts().sort_index()
+            if len(sizes) == len(facts.categories):
+                problems += _rare_levels(variables[0], sizes, left_out)
+    if problems:
+        raise NotRun("; ".join(dict.fromkeys(problems)))
+
+    # patsy puts numeric terms last; the user's order is the one to report.
+    terms = {
+        term.name(): tuple(info.column_names[info.term_name_slices[term.name()]])
+        for term in description.rhs_termlist
+        if term != patsy.INTERCEPT
+    }
+    ordered = ["Intercept", *[column for columns in terms.values() for column in columns]]
+    matrix = pd.DataFrame(matrix[ordered].to_numpy(float), table.index, ordered)
+    problems = _dependent_columns(matrix, terms)
+    if problems:
+        raise NotRun("; ".join(problems))
+    n, parameters = matrix.shape
+    if n <= parameters:
+        raise NotRun(
+            f"formula {formula!r} has {parameters} parameters and only {n} samples{left_out}; "
+            "take out terms or add samples"
+        )
+    return Design(
+        formula=formula,
+        matrix=matrix,
+        terms=terms,
+        groups=None if group is None else table[group].astype(str),
+        dropped=dropped,
+        references={
+            name: str(table[name].cat.categories[0])
+            for name in names
+            if isinstance(table[name].dtype, pd.CategoricalDtype)
+        },
+    )
+
+
+def _split_formula(formula: str) -> tuple[str, str | None]:
+    """The fixed part of a formula, and the column of its random intercept."""
+    text = formula.strip()
+    if not text.startswith("~"):
+        raise NotRun(f"formula {formula!r} must start with '~', such as '~ group + age'")
+    groups = _RANDOM_INTERCEPT.findall(text)
+    fixed = _RANDOM_INTERCEPT.sub(" ", text)
+    if len(groups) > 1 or "|" in fixed:
+        raise NotRun(
+            f"formula {formula!r}: one random intercept is possible, written (1|column); "
+            "random slopes and several groupings are not"
+        )
+    body = fixed.strip().removeprefix("~").strip().removeprefix("+").strip()
+    return f"~ {body or '1'}", groups[0] if groups else None
+
+
+def _describe(fixed: str, formula: str) -> patsy.ModelDesc:
+    try:
+        description = patsy.ModelDesc.from_formula(fixed)
+    except patsy.PatsyError as error:
+        raise NotRun(f"formula {formula!r} cannot be read: {error.message}") from error
+    if patsy.INTERCEPT not in description.rhs_termlist:
+        raise NotRun(f"formula {formula!r} takes out the intercept; remove '0' or '- 1'")
+    if len(description.rhs_termlist) == 1:
+        raise NotRun(f"formula {formula!r} has no term to test; name a column")
+    return description
+
+
+def _variables(description: patsy.ModelDesc) -> list[str]:
+    """Columns a formula reads, in order of appearance."""
+    codes = [factor.code for term in description.rhs_termlist for factor in term.factors]
+    return list(dict.fromkeys(name for code in codes for name in _names_in(code)))
+
+
+def _names_in(code: str) -> list[str]:
+    """Columns in one factor: ``Q("stool score")`` quotes one, functions are none.
+
+    >>> _names_in("center(age)"), _names_in('Q("stool score")')
+    (['age'], ['stool score'])
+    """
+    tree = ast.parse(code, mode="eval")
+    functions = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    quoted = [
+        str(argument.value)
+        for function in functions
+        if isinstance(function, ast.Name) and function.id == "Q"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.func is function
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    ]
+    in_functions = {id(part) for function in functions for part in ast.walk(function)}
+    contrasts = {"Treatment", "Sum", "Poly", "Helmert", "Diff"}
+    plain = [
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and id(node) not in in_functions and node.id not in contrasts
+    ]
+    return list(dict.fromkeys([*quoted, *plain]))
+
+
+def _prepare(
+    table: pd.DataFrame, names: Sequence[str], references: Mapping[str, str], left_out: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Text to categories with the reference first; and what is wrong with the columns."""
+    table = table.copy()
+    problems = []
+    for name in sorted(set(references) - set(names)):
+        problems.append(f"reference level given for {name!r}, which is not in the formula")
+    for name in names:
+        column = table[name]
+        if column.nunique() < 2:
+            problems.append(
+                f"column {name!r} is constant ({column.iloc[0]!s}) in the {len(column)} samples"
+                f"{left_out}: take it out"
+            )
+            continue
+        number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if number:
+            if name in references:
+                problems.append(f"column {name!r} is numeric and has no reference level")
+            table[name] = column.astype(float)
+            continue
+        text = column.astype(str).astype(object)
+        levels = sorted(set(text))
+        reference = references.get(name, levels[0])
+        if reference not in levels:
+            problems.append(
+                f"reference level {reference!r} of column {name!r} occurs in no sample"
+                f"{left_out}; it has {_list(levels)}"
+            )
+            continue
+        problems += _rare_levels(name, text.value_counts().sort_index(), left_out)
+        ordered = [reference, *[level for level in levels if level != reference]]
+        table[name] = pd.Categorical(text, categories=pd.Index(ordered, dtype=object))
+    return table, problems
+
+
+def _rare_levels(name: str, sizes: pd.Series, left_out: str) -> list[str]:
+    rare = [f"{level!s} ({size})" for level, size in sizes.items() if size < _MIN_PER_LEVEL]
+    if not rare:
+        return []
+    shown = ", ".join(rare[:10]) + (f" and {len(rare) - 10} more" if len(rare) > 10 else "")
+    problem = (
+        f"column {name!r} has levels with fewer than {_MIN_PER_LEVEL} samples: {shown}{left_out}; "
+        "merge them, leave those samples out, or make the column numeric if it is meant to be"
+    )
+    return [problem]
+
+
+def _dependent_columns(matrix: pd.DataFrame, terms: Mapping[str, Sequence[str]]) -> list[str]:
+    """Sentences naming each column that the columns before it determine."""
+    values = matrix.to_numpy(float)
+    scale = np.linalg.norm(values, axis=0)
+    scaled = values / np.where(scale > 0, scale, 1)
+    owner = {column: term for term, columns in terms.items() for column in columns}
+    kept: list[int] = []
+    problems = []
+    for j, column in enumerate(matrix.columns):
+        if scale[j] == 0:
+            problems.append(
+                f"term {owner[column]!r}: no sample has the combination {column!r}; take it out"
+            )
+            continue
+        before = scaled[:, kept]
+        weights = np.linalg.lstsq(before, scaled[:, j], rcond=None)[0]
+        if np.linalg.norm(scaled[:, j] - before @ weights) > 1e-8:
+            kept.append(j)
+            continue
+        causes = [matrix.columns[k] for k, w in zip(kept, weights, strict=True) if abs(w) > 1e-8]
+        others = [cause for cause in causes if cause != "Intercept"] or ["the intercept"]
+        problems.append(
+            f"term {owner[column]!r}: its column {column!r} is determined by {_list(others)} "
+            "(collinear); take one of them out"
+        )
+    return problems
+
+
+def _list(names: Any) -> str:
+    return ", ".join(repr(name) if isinstance(name, str) else str(name) for name in names)
+
+
+def screen_taxa(
+    counts: pd.DataFrame,
+    n_classified: pd.Series,
+    min_prevalence: float = 0.10,
+    min_mean_abundance: float = 1e-4,
+) -> pd.DataFrame:
+    """Which taxa are common and abundant enough to be tested, and why the others are not.
+
+    The filter looks at no variable of interest, so it does not bias the tests that follow.
+
+    Parameters
+    ----------
+    counts : DataFrame of shape (n_taxa, n_samples)
+        Fragments, indexed by taxon identifier; no rows for unclassified or unassigned fragments.
+    n_classified : Series
+        Denominator by sample, in fragments.
+    min_prevalence : float
+        Least share of samples with the taxon.
+    min_mean_abundance : float
+        Least mean proportion over all samples, zeros included.
+
+    Returns
+    -------
+    DataFrame of shape (n_taxa, 5)
+        ``taxon_id, prevalence, mean_abundance, tested, reason``, in the order of `counts`.
+
+    Raises
+    ------
+    ValueError
+        If a sample has no denominator or a count is negative, missing or above it.
+
+    Examples
+    --------
+    >>> counts = pd.DataFrame({"S1": [9, 0], "S2": [8, 1]}, index=[816, 853])
+    >>> screen_taxa(counts, pd.Series({"S1": 10, "S2": 10}), 0.6)["tested"].tolist()
+    [True, False]
+    """
+    proportions = _proportions(counts, n_classified)
+    prevalence = (counts > 0).mean(axis="columns")
+    mean = proportions.mean(axis="columns")
+    rare = prevalence < min_prevalence
+    scarce = mean < min_mean_abundance
+    reason = np.select(
+        [rare, scarce],
+        [f"prevalence below {min_prevalence:g}", f"mean abundance below {min_mean_abundance:g}"],
+        "",
+    )
+    return pd.DataFrame(
+        {
+            "taxon_id": counts.index,
+            "prevalence": prevalence.to_numpy(),
+            "mean_abundance": mean.to_numpy(),
+            "tested": ~(rare | scarce).to_numpy(),
+            "reason": reason,
+        }
+    )
+
+
+def _proportions(counts: pd.DataFrame, n_classified: pd.Series) -> pd.DataFrame:
+    if counts.index.has_duplicates:
+        twice = counts.index[counts.index.duplicated()][0]
+        raise ValueError(f"taxon {twice} has two rows in the counts; add them up first")
+    total = n_classified.reindex(counts.columns)
+    bad = total.index[~(total > 0)]
+    if len(bad):
+        raise ValueError(
+            f"sample {bad[0]!r} has no classified fragments ({total[bad[0]]}); "
+            "leave it out before testing taxa"
+        )
+    wrong = ~((counts >= 0) & counts.le(total, axis="columns"))
+    if wrong.to_numpy().any():
+        row, column = np.argwhere(wrong.to_numpy())[0]
+        raise ValueError(
+            f"taxon {counts.index[row]}, sample {counts.columns[column]!r}: count "
+            f"{counts.iloc[row, column]} must lie between 0 and the sample's "
+            f"{total.iloc[column]} classified fragments"
+        )
+    return counts.div(total, axis="columns").astype(float)
+
+
+def log2_proportions(proportions: np.ndarray) -> np.ndarray:
+    """Log2 of proportions, a zero replaced by half the taxon's smallest non-zero proportion.
+
+    This is MaAsLin 2's transform (Mallick 2021, doi:10.1371/journal.pcbi.1009442). A replacement
+    by half a fragment would instead write the sample's depth into the taxon.
+
+    Parameters
+    ----------
+    proportions : array of shape (n_taxa, n_samples)
+        Each row with at least one value above 0.
+
+    Examples
+    --------
+    >>> log2_proportions(np.array([[0.0, 0.25, 0.5]]))
+    array([[-3., -2., -1.]])
+    """
+    smallest = np.where(proportions > 0, proportions, np.inf).min(axis=1, keepdims=True)
+    return np.log2(np.where(proportions > 0, proportions, smallest / 2))
+
+
+def linear_models(
+    counts: pd.DataFrame,
+    n_classified: pd.Series,
+    design: Design,
+    names: Mapping[Any, str] | pd.Series | None = None,
+    method: str = "log2_proportion",
+    min_prevalence: float = 0.10,
+    min_mean_abundance: float = 1e-4,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Association of each taxon with each column of a design, adjusted for the others.
+
+    Three models, after the same filter (`screen_taxa`) on the design's samples:
+
+    ``log2_proportion``
+        Least squares on `log2_proportions` (as MaAsLin 2). Says how the taxon's share changes; a
+        bloom of one taxon lowers the share of all others.
+    ``clr_bias_corrected``
+        The same logs minus each sample's mean log over the tested taxa, and the effects minus their
+        mode over taxa, so that they are relative to what most taxa do (as LinDA, Zhou 2022,
+        doi:10.1186/s13059-022-02655-5; unlike LinDA a zero is half the taxon's minimum, not half a
+        fragment). Refused below 10 taxa, where a mode says nothing.
+    ``prevalence``
+        Linear probability of presence, with log10 `n_classified` as a further covariate since depth
+        decides what is seen, and HC3 errors (Long & Ervin 2000,
+        doi:10.1080/00031305.2000.10474549), for taxa in 10 to 90 % of samples.
+
+    With a random intercept in the design the first two are fitted by restricted maximum likelihood.
+
+    Parameters
+    ----------
+    counts : DataFrame of shape (n_taxa, n_samples)
+        Fragments, indexed by taxon identifier; samples beyond the design's are not used.
+    n_classified : Series
+        Denominator of the proportions by sample, in fragments.
+    design : Design
+    names : mapping or Series, optional
+        Name by taxon identifier.
+    method : str
+        One of `METHODS`.
+    min_prevalence, min_mean_abundance : float
+        See `screen_taxa`.
+    level : float
+        Coverage of the t intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row a tested taxon and column of the design: ``taxon_id, name, term, effect, low, high,
+        p, q, n, prevalence, method, effect_unit``. `q` is Benjamini-Hochberg over the taxa of one
+        term. Sorted by term (order of the design), p, taxon_id. A taxon without residual variation
+        has empty low, high, p and q.
+
+    Raises
+    ------
+    NotRun
+        If no taxon passes, or the method does not go with the design.
+    ValueError
+        If a sample of the design has no counts or no denominator.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is not one of {_list(METHODS)}")
+    samples = design.matrix.index
+    absent = samples[~samples.isin(counts.columns)]
+    if len(absent):
+        raise ValueError(
+            f"sample {absent[0]!r} of the design has no column in the counts "
+            f"({len(absent)} such samples); leave it out of the metadata"
+        )
+    counts = counts[samples]
+    screen = screen_taxa(counts, n_classified, min_prevalence, min_mean_abundance)
+    tested = screen["tested"].to_numpy()
+    prevalence = screen["prevalence"].to_numpy()
+    if method == "prevalence":
+        tested = tested & (prevalence >= 0.1) & (prevalence <= 0.9)
+    if not tested.any():
+        raise NotRun(
+            f"{method}: none of {len(counts)} taxa passes the filters (prevalence "
+            f"{min_prevalence:g}, mean abundance {min_mean_abundance:g})"
+        )
+    matrix = design.matrix.to_numpy(float)
+    counts = counts[tested]
+    proportions = _proportions(counts, n_classified).to_numpy()
+
+    if method == "prevalence":
+        if design.groups is not None:
+            raise NotRun("prevalence: this model takes no random intercept")
+        matrix = _with_depth(matrix, n_classified.loc[samples].to_numpy(float))
+        coefficients, errors, freedom = _robust_least_squares(
+            (counts.to_numpy() > 0).astype(float).T, matrix
+        )
+    else:
+        logs = log2_proportions(proportions).T
+        if method == "clr_bias_corrected":
+            if len(counts) < _MIN_TAXA_FOR_BIAS:
+                raise NotRun(
+                    f"clr_bias_corrected: needs {_MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
+                    f"there are {len(counts)}; take a finer rank"
+                )
+            logs = logs - logs.mean(axis=1, keepdims=True)
+        if design.groups is None:
+            coefficients, errors, freedom = least_squares(logs, matrix)
+        else:
+            coefficients, errors, freedom, _ = random_intercept(
+                logs, matrix, design.groups.to_numpy()
+            )
+        if method == "clr_bias_corrected":
+            coefficients = coefficients - [[_mode(row)] for row in coefficients]
+    return _tidy(
+        coefficients,
+        errors,
+        freedom,
+        counts.index,
+        prevalence[tested],
+        design,
+        names,
+        method,
+        level,
+    )
+
+
+def run_models(
+    counts: pd.DataFrame,
+    n_classified: pd.Series,
+    design: Design,
+    names: Mapping[Any, str] | pd.Series | None = None,
+    methods: Sequence[str] = METHODS,
+    **settings: float,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Several models of `linear_models` in one table, and the reason of each that was not run.
+
+    Returns
+    -------
+    table : DataFrame
+        As `linear_models`, models in the given order; no rows if none could be run.
+    not_run : dict of str to str
+        Reason by method.
+    """
+    tables, not_run = [], {}
+    for method in methods:
+        try:
+            tables.append(
+                linear_models(counts, n_classified, design, names, method=method, **settings)
+            )
+        except NotRun as refusal:
+            not_run[method] = refusal.reason
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    return table, not_run
+
+
+def _tidy(
+    coefficients: np.ndarray,
+    errors: np.ndarray,
+    freedom: np.ndarray,
+    taxa: pd.Index,
+    prevalence: np.ndarray,
+    design: Design,
+    names: Mapping[Any, str] | pd.Series | None,
+    method: str,
+    level: float,
+) -> pd.DataFrame:
+    labels = pd.Series(taxa).map(dict(names) if names is not None else {}).to_numpy(object)
+    parts = []
+    for j, column in enumerate(design.matrix.columns):
+        if column == "Intercept":
+            continue
+        effect, error = coefficients[j], np.where(errors[j] > 0, errors[j], np.nan)
+        p = 2 * stats.t.sf(np.abs(effect / error), freedom[j])
+        margin = stats.t.ppf(0.5 + level / 2, freedom[j]) * error
+        q = np.full_like(p, np.nan)
+        known = ~np.isnan(p)
+        q[known] = stats.false_discovery_control(p[known], method="bh") if known.any() else []
+        part = pd.DataFrame(
+            {
+                "taxon_id": taxa,
+                "name": labels,
+                "term": column,
+                "effect": effect,
+                "low": effect - margin,
+                "high": effect + margin,
+                "p": p,
+                "q": q,
+                "n": len(design.matrix),
+                "prevalence": prevalence,
+                "method": method,
+                "effect_unit": UNITS[method],
+            }
+        )
+        parts.append(part.sort_values(["p", "taxon_id"], na_position="last", kind="stable"))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def least_squares(
+    response: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ordinary least squares of many responses on one design.
+
+    Parameters
+    ----------
+    response : array of shape (n_samples, n_taxa)
+    matrix : array of shape (n_samples, n_parameters)
+        Of full column rank, with n_samples > n_parameters.
+
+    Returns
+    -------
+    coefficients, errors : arrays of shape (n_parameters, n_taxa)
+        A response the design fits exactly (up to rounding) has an error of 0.
+    freedom : array of shape (n_parameters,)
+        Residual degrees of freedom.
+    """
+    n, parameters = matrix.shape
+    q, r = np.linalg.qr(matrix)
+    coefficients = np.linalg.solve(r, q.T @ response)
+    residual = response - matrix @ coefficients
+    variance = (residual**2).sum(axis=0) / (n - parameters)
+    variance[variance <= 1e-24 * (response**2).mean(axis=0)] = 0
+    inverse = np.linalg.inv(r)
+    errors = np.sqrt((inverse**2).sum(axis=1)[:, None] * variance)
+    return coefficients, errors, np.full(parameters, float(n - parameters))
+
+
+def _robust_least_squares(
+    response: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`least_squares` with HC3 errors, which a response of 0 and 1 needs."""
+    n, parameters = matrix.shape
+    q, r = np.linalg.qr(matrix)
+    weights = np.linalg.solve(r, q.T)
+    coefficients = weights @ response
+    room = 1 - (q**2).sum(axis=1)
+    if n <= parameters or room.min() < 1e-8:
+        raise NotRun(
+            "prevalence: a sample is fitted exactly by the design, so its variation is unknown; "
+            "take out terms"
+        )
+    residual = (response - matrix @ coefficients) / room[:, None]
+    errors = np.sqrt(weights**2 @ residual**2)
+    errors[:, np.abs(residual).max(axis=0) < 1e-10] = 0
+    return coefficients, errors, np.full(parameters, float(n - parameters))
+
+
+def _with_depth(matrix: np.ndarray, n_classified: np.ndarray) -> np.ndarray:
+    """Add log10 depth as the last column, unless the design already determines it."""
+    depth = np.log10(n_classified)
+    depth = depth - depth.mean()
+    fitted = matrix @ np.linalg.lstsq(matrix, depth, rcond=None)[0]
+    if np.linalg.norm(depth - fitted) <= 1e-8 * max(1.0, float(np.linalg.norm(depth))):
+        return matrix
+    return np.column_stack([matrix, depth])
+
+
+def random_intercept(
+    response: np.ndarray, matrix: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Linear mixed models with one random intercept, of many responses on one design, by REML.
+
+    The covariance is proportional to ``I + ratio * Z Z'``, whose inverse is known by group, so that
+    the likelihood needs only sums by group; the variance ratio is the one number to search. It is
+    bracketed on a grid and refined by golden section for all responses together, and the boundary
+    (no group variance) is a candidate, where general optimisers often fail.
+
+    Parameters
+    ----------
+    response : array of shape (n_samples, n_taxa)
+    matrix : array of shape (n_samples, n_parameters)
+        Of full column rank, intercept included.
+    groups : array of shape (n_samples,)
+
+    Returns
+    -------
+    coefficients, errors : arrays of shape (n_parameters, n_taxa)
+    freedom : array of shape (n_parameters,)
+        Between-within degrees of freedom: columns constant within every group are judged against
+        the number of groups, the others against the samples within groups (Pinheiro & Bates 2000,
+        section 2.4.2). Normal quantiles, as in statsmodels, are too narrow with few groups.
+    ratios : array of shape (n_taxa,)
+        Variance between groups over residual variance.
+
+    Raises
+    ------
+    NotRun
+        If a column of the design has no degrees of freedom left.
+    """
+    n, parameters = matrix.shape
+    _, codes = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(codes).astype(float)
+    freedom = _between_within(matrix, codes, sizes)
+
+    # An orthonormal design keeps the products below well conditioned whatever the units.
+    q, r = np.linalg.qr(matrix)
+    scale = np.sqrt(np.maximum((response**2).sum(axis=0), np.finfo(float).tiny))
+    scaled = response / scale
+    xy = q.T @ scaled
+    x_sums = np.zeros((len(sizes), parameters))
+    y_sums = np.zeros((len(sizes), response.shape[1]))
+    np.add.at(x_sums, codes, q)
+    np.add.at(y_sums, codes, scaled)
+    # The weight of a group depends on its size alone: sum up the groups of each size once.
+    size = np.unique(sizes)
+    alike = [sizes == value for value in size]
+    xx_size = np.stack([x_sums[like].T @ x_sums[like] for like in alike]).reshape(len(size), -1)
+    xy_size = np.stack([y_sums[like].T @ x_sums[like] for like in alike])
+    yy_size = np.stack([(y_sums[like] ** 2).sum(axis=0) for like in alike], axis=1)
+    n_size = np.array([like.sum() for like in alike])
+
+    def solve(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        weight = ratio[:, None] / (1 + ratio[:, None] * size)
+        xvx = np.eye(parameters) - (weight @ xx_size).reshape(-1, parameters, parameters)
+        xvy = xy.T - np.einsum("ts,stp->tp", weight, xy_size)
+        yvy = 1 - (weight * yy_size).sum(axis=1)
+        beta = np.linalg.solve(xvx, xvy[..., None])[..., 0]
+        left = np.maximum(yvy - (beta * xvy).sum(axis=1), 1e-24)
+        fit = (
+            (n - parameters) * np.log(left)
+            + np.log1p(ratio[:, None] * size) @ n_size
+            + np.linalg.slogdet(xvx)[1]
+        )
+        return fit, beta, left, xvx
+
+    grid = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 49)])
+    taxa = response.shape[1]
+    fits = np.column_stack([solve(np.full(taxa, ratio))[0] for ratio in grid])
+    best = fits.argmin(axis=1)
+    low = grid[np.maximum(best - 1, 0)]
+    high = grid[np.minimum(best + 1, len(grid) - 1)]
+    golden = (np.sqrt(5) - 1) / 2
+    for _ in range(45):
+        left_point, right_point = high - golden * (high - low), low + golden * (high - low)
+        lower = solve(left_point)[0] < solve(right_point)[0]
+        high, low = np.where(lower, right_point, high), np.where(lower, low, left_point)
+    ratio = (low + high) / 2
+    ratio = np.where(solve(ratio)[0] < fits[:, 0], ratio, 0.0)
+
+    _, beta, left, xvx = solve(ratio)
+    to_columns = np.linalg.inv(r)
+    spread = to_columns @ np.linalg.inv(xvx) @ to_columns.T
+    variance = np.where(left <= 1e-23, 0, left / (n - parameters)) * scale**2
+    errors = np.sqrt(np.diagonal(spread, axis1=1, axis2=2) * variance[:, None])
+    return to_columns @ (beta.T * scale), errors.T, freedom, ratio
+
+
+def _between_within(matrix: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    means = np.zeros((len(sizes), matrix.shape[1]))
+    np.add.at(means, codes, matrix)
+    means /= sizes[:, None]
+    tolerance = 1e-9 * np.maximum(np.abs(matrix).max(axis=0), 1)
+    between = (np.abs(matrix - means[codes]) <= tolerance).all(axis=0)
+    outer = len(sizes) - between.sum()
+    inner = len(matrix) - len(sizes) - (~between).sum()
+    freedom = np.where(between, outer, inner).astype(float)
+    if freedom.min() < 1:
+        raise NotRun(
+            f"random intercept: {len(matrix)} samples in {len(sizes)} groups leave no degrees of "
+            f"freedom for {matrix.shape[1]} parameters; take out terms or the random intercept"
+        )
+    return freedom
+
+
+def _mode(values: np.ndarray) -> float:
+    """Mode of a sample by Gaussian mean shift from its median, Silverman's bandwidth.
+
+    >>> round(_mode(np.array([0.0, 0.1, -0.1, 0.05, -0.05, 0.0, 8.0, 9.0])), 1)
+    0.0
+    """
+    centre = float(np.median(values))
+    low, high = np.quantile(values, [0.25, 0.75])
+    width = 0.9 * min(values.std(ddof=1), (high - low) / 1.34) * len(values) ** -0.2
+    if not width > 0:
+        return centre
+    for _ in range(500):
+        weight = np.exp(-0.5 * ((values - centre) / width) ** 2)
+        moved = float(weight @ values / weight.sum())
+        if abs(moved - centre) <= 1e-10 * width:
+            break
+        centre = moved
+    return centre

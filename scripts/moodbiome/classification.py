@@ -1,0 +1,103 @@
+"""Classifying one sample with Kraken2, and holding its report against what it was given.
+
+Only the standard library: it runs once a sample.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from moodbiome.kraken import Report, read_report
+from moodbiome.ledger import LEDGER
+from moodbiome.tools import run_pipe
+
+
+def classify_sample(
+    runs: list[dict[str, Any]],
+    r1: Sequence[str],
+    r2: Sequence[str],
+    database: Path,
+    report: Path,
+    confidence: float,
+    min_hit_groups: int,
+    threads: int,
+    log: Path,
+) -> dict[str, Any]:
+    """Classify all runs of a sample together and add up the sample's account.
+
+    Parameters
+    ----------
+    runs
+        What `moodbiome.cleaning.clean_run` returned for each run, in the order of the files.
+    r1, r2
+        Clean files of the runs; the second mates' files are empty for single-end runs.
+    report
+        Where Kraken2's report goes; of zero bytes when the sample failed or has no fragment left.
+
+    Returns
+    -------
+    dict
+        sample, assay, status (`ok`, `empty`, `failed`), reason, and in fragments raw, failed_qc,
+        host, non_host, unclassified, classified, bacterial, archaeal (all None when failed);
+        mean_length in bp.
+
+    Raises
+    ------
+    moodbiome.tools.ToolError
+        If Kraken2 fails.
+    ValueError
+        If its report does not add up to as many fragments as it was given.
+    """
+    log.write_text("")
+    sample = {key: runs[0][key] for key in ("sample", "assay")}
+    failed = [run for run in runs if run["status"] == "failed"]
+    if failed:
+        report.write_bytes(b"")
+        reason = "; ".join(f"run {run['run']}: {run['reason']}" for run in failed)
+        return {**sample, "status": "failed", "reason": reason, **_account(None)}
+    account = _account(0)
+    for key in ("raw", "failed_qc", "host", "non_host"):
+        account[key] = sum(run[key] for run in runs)
+    if not account["non_host"]:
+        report.write_bytes(b"")
+        return {**sample, "status": "empty", "reason": _why_empty(account), **account}
+
+    used = [index for index, run in enumerate(runs) if run["non_host"]]
+    paired = Path(r2[used[0]]).stat().st_size > 0
+    files = [
+        file for index in used for file in ((r1[index], r2[index]) if paired else (r1[index],))
+    ]
+    command = ["kraken2", "--db", str(database), "--threads", str(threads), "--memory-mapping"]
+    command += ["--confidence", str(confidence), "--minimum-hit-groups", str(min_hit_groups)]
+    command += ["--report", str(report), "--report-minimizer-data", "--output", "-"]
+    command += ["--gzip-compressed", *(["--paired"] if paired else []), *files]
+    run_pipe([command], log)
+
+    tree = read_report(report, fragments=account["non_host"])
+    account |= {"unclassified": tree.unclassified, "classified": tree.classified}
+    account |= {"bacterial": domain(tree, "Bacteria"), "archaeal": domain(tree, "Archaea")}
+    weight = sum(runs[index]["non_host"] for index in used)
+    length = sum(runs[index]["non_host"] * runs[index]["mean_length"] for index in used) / weight
+    return {**sample, "status": "ok", "reason": "", **account, "mean_length": round(length, 1)}
+
+
+def domain(report: Report, name: str) -> int:
+    """Fragments of a domain, by its name with or without a prefix such as ``d__``."""
+    return sum(
+        clade
+        for rank, found, clade in zip(report.rank, report.name, report.clade, strict=True)
+        if rank in ("D", "K") and found.rpartition("__")[2] == name
+    )
+
+
+def _account(value: int | None) -> dict[str, Any]:
+    return {**dict.fromkeys(LEDGER, value), "mean_length": None}
+
+
+def _why_empty(account: dict[str, Any]) -> str:
+    if not account["raw"]:
+        return "the files hold no reads"
+    return (
+        f"none of {account['raw']} fragments is left: {account['failed_qc']} failed quality"
+        f" control, {account['host']} were of the host"
+    )

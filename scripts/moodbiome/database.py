@@ -1,0 +1,151 @@
+"""Kraken2 databases: built from genomes and a taxonomy, and known again by their fingerprint.
+
+Only the standard library.
+"""
+
+import gzip
+import hashlib
+import re
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from moodbiome.tools import ToolError, run_pipe
+
+DATABASE_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
+TAXONOMY_FILES = ("nodes.dmp", "names.dmp")
+_GENOME = re.compile(r".+_(\d+)\.(?:fna|fa|fasta)(?:\.gz)?")
+
+
+def build_database(genomes: Path, taxonomy: Path, folder: Path, threads: int, log: Path) -> None:
+    """Build a Kraken2 database, and classify its own library for the k-mer distributions.
+
+    Parameters
+    ----------
+    genomes
+        Folder of FASTA files named ``<anything>_<taxon id>.fna`` (or .fa, .fasta, each also .gz).
+    taxonomy
+        Folder with ``nodes.dmp`` and ``names.dmp``, plain or .gz.
+    folder
+        Receives hash.k2d, opts.k2d, taxo.k2d, seqid2taxid.map, nodes.dmp and library.kraken (the
+        k-mer hits of each library sequence).
+
+    Raises
+    ------
+    ToolError
+        If a file name has no taxon id, the taxonomy lacks it, or a tool fails. Low-complexity
+        sequence is not masked: dustmasker is not among the pipeline's tools.
+    """
+    log.write_text("")
+    work = folder / "build"
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "taxonomy").mkdir(parents=True)
+    for name in TAXONOMY_FILES:
+        plain, packed = taxonomy / name, taxonomy / f"{name}.gz"
+        copy = work / "taxonomy" / name
+        with _open(plain if plain.exists() else packed, "rb") as source, copy.open("wb") as out:
+            shutil.copyfileobj(source, out)
+    library = work / "library.fna"
+    _write_library(genomes, _taxon_ids(work / "taxonomy" / "nodes.dmp"), library)
+    build = ["kraken2-build", "--db", str(work), "--threads", str(threads)]
+    run_pipe([[*build, "--add-to-library", str(library), "--no-masking"]], log)
+    run_pipe([[*build, "--build"]], log)
+    classify = ["kraken2", "--db", str(work), "--threads", str(threads), "--report", "/dev/null"]
+    run_pipe([[*classify, "--output", str(folder / "library.kraken"), str(library)]], log)
+    shutil.move(work / "taxonomy" / "nodes.dmp", folder / "nodes.dmp")
+    for name in (*DATABASE_FILES, "seqid2taxid.map"):
+        shutil.move(work / name, folder / name)
+    shutil.rmtree(work)
+
+
+def _open(file: Path, mode: str) -> Any:
+    return gzip.open(file, mode) if file.suffix == ".gz" else file.open(mode)
+
+
+def _taxon_ids(nodes: Path) -> set[str]:
+    with nodes.open() as lines:
+        return {line.split("\t", 1)[0] for line in lines}
+
+
+def _write_library(genomes: Path, known: set[str], library: Path) -> None:
+    """One FASTA file in which each header carries its taxon id, as kraken2-build reads it."""
+    with library.open("w") as out:
+        for file in sorted(genomes.iterdir()):
+            if not (match := _GENOME.fullmatch(file.name)):
+                continue
+            taxon_id = match[1]
+            if taxon_id not in known:
+                raise ToolError(
+                    f"{file.name}: taxon {taxon_id} is not in nodes.dmp; use a taxonomy that has"
+                    " it or rename the file to the id it was merged into"
+                )
+            with _open(file, "rt") as lines:
+                for line in lines:
+                    if line.startswith(">"):
+                        word, _, rest = line[1:].strip().partition(" ")
+                        word = word.split("|kraken:taxid|")[0]
+                        line = f">{word}.{taxon_id}|kraken:taxid|{taxon_id} {rest}".rstrip() + "\n"
+                    out.write(line)
+
+
+def fingerprint(files: list[Path]) -> dict[str, Any]:
+    """Sizes and SHA-256 of a database's files, and one hash over them all.
+
+    Returns
+    -------
+    dict
+        `files`: name -> {bytes, sha256}; `sha256`: of the sorted names and hashes, so that it does
+        not depend on where the database lies.
+    """
+    found = {}
+    for file in sorted(files, key=lambda path: path.name):
+        found[file.name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
+    lines = "".join(f"{entry['sha256']}  {name}\n" for name, entry in found.items())
+    return {"sha256": hashlib.sha256(lines.encode()).hexdigest(), "files": found}
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def database_taxa(taxo: Path) -> Iterator[tuple[int, int, str, str]]:
+    """Every taxon of a Kraken2 database, parents before children.
+
+    Parameters
+    ----------
+    taxo
+        The database's ``taxo.k2d``: the header ``K2TAXDAT``, three lengths, one record of seven
+        64-bit numbers a node (parent, first child, children, name, rank, taxon id, unused), then
+        the names and the ranks, each ended by a zero byte (kraken2, src/taxonomy.h).
+
+    Yields
+    ------
+    (taxon id, parent's taxon id, rank, name)
+        Only taxa that hold a library sequence, and their ancestors, are in the file. The root's
+        parent is 0.
+
+    Raises
+    ------
+    ValueError
+        If the file is not of that form.
+    """
+    content = taxo.read_bytes()
+    if content[:8] != b"K2TAXDAT" or len(content) < 32:
+        raise ValueError(f"{taxo} is not a Kraken2 taxonomy; fetch or build the database again")
+    n_nodes, name_bytes, rank_bytes = struct.unpack_from("<3Q", content, 8)
+    names_at = 32 + n_nodes * 56
+    if len(content) != names_at + name_bytes + rank_bytes:
+        raise ValueError(f"{taxo} is cut short; fetch or build the database again")
+    names = content[names_at : names_at + name_bytes]
+    ranks = content[names_at + name_bytes :]
+    nodes = list(struct.iter_unpack("<7Q", content[32:names_at]))
+    for parent, _, _, name, rank, taxon_id, _ in nodes[1:]:
+        yield taxon_id, nodes[parent][5], _text(ranks, rank), _text(names, name)
+
+
+def _text(block: bytes, start: int) -> str:
+    return block[start : block.index(b"\0", start)].decode()

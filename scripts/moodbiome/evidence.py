@@ -1,0 +1,466 @@
+"""Published claims about taxa in depression, and the grades and weights that follow from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+DIRECTIONS = ("up", "down", "none")
+KINDS = ("synthesis", "cohort", "case_control", "pooled", "mendelian_randomisation")
+NOMENCLATURES = ("ncbi", "gtdb", "silva", "greengenes")
+
+# A judgement and not a published number: each grade counts about half the one above it.
+GRADE_WEIGHTS = {"A": 1.0, "B": 0.6, "C": 0.3, "X": 0.0}
+
+LARGE_COHORT = 1000
+
+_ALLOWED = {
+    "direction": DIRECTIONS,
+    "kind": KINDS,
+    "replicated": ("yes", "no"),
+    "adjusted_for_medication": ("yes", "no", "unknown"),
+    "certainty": ("verified", "memory"),
+    "rank": ("family", "genus", "species"),
+    "seed_direction": ("up", "down", ""),
+    "grade_override": ("A", "B", "C", "X", ""),
+}
+
+_COLUMNS = {
+    "claims": (
+        *("claim_id", "concept", "direction", "source_id", "kind", "n", "replicated", "design"),
+        *("adjusted_for_medication", "effect", "doi_or_pmid", "certainty", "note"),
+    ),
+    "concepts": (
+        *("concept", "name", "rank", "ncbi_ids", "gtdb", "silva", "greengenes", "seed_direction"),
+        *("grade_override", "override_reason", "note"),
+    ),
+    "sources": ("source_id", "citation", "year", "doi_or_pmid", "certainty", "note"),
+    "taxa": (
+        *("concept", "name", "rank", "ncbi_ids", "direction", "grade", "grade_by_rule"),
+        *("weight_evidence", "weight_seed", "weight_grade_a"),
+        *("n_claims_for", "n_claims_against", "n_claims_none", "note"),
+    ),
+}
+
+_NUMERIC = {
+    "taxa": (
+        *("weight_evidence", "weight_seed", "weight_grade_a"),
+        *("n_claims_for", "n_claims_against", "n_claims_none"),
+    )
+}
+
+
+def read_table(path: Path, kind: str) -> pd.DataFrame:
+    """Read one of the evidence tables.
+
+    Parameters
+    ----------
+    path
+        A TSV file with a header; columns beyond the known ones are kept.
+    kind
+        ``claims``, ``concepts``, ``sources`` or ``taxa``.
+
+    Returns
+    -------
+    DataFrame
+        One row a claim, concept, source or taxon; text, an empty cell is the empty string. The
+        weights and numbers of claims of a ``taxa`` table are numbers.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a number cannot be read; the message names file and column.
+    """
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    missing = [column for column in _COLUMNS[kind] if column not in table.columns]
+    if missing:
+        raise ValueError(
+            f"{path.name}: column {missing[0]!r} is missing; a table of {kind} has the columns "
+            f"{', '.join(_COLUMNS[kind])}"
+        )
+    for column in _NUMERIC.get(kind, ()):
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        bad = ~np.isfinite(numbers)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise ValueError(
+                f"{path.name}, row {row + 2}, column {column!r}: {table[column].iloc[row]!r} is "
+                "not a number"
+            )
+        table[column] = numbers
+    return table
+
+
+def check_evidence(claims: pd.DataFrame, concepts: pd.DataFrame, sources: pd.DataFrame) -> None:
+    """Refuse evidence tables that contradict themselves or each other.
+
+    Parameters
+    ----------
+    claims, concepts, sources
+        As given by `read_table`.
+
+    Raises
+    ------
+    ValueError
+        If a key stands twice, a cell holds a word that is not allowed, a claim names an unknown
+        concept or source or another identifier than its source, one source is cited twice or with
+        both directions for a concept, a taxon id belongs to two concepts, or a grade is overridden
+        without a reason. The message names the claim, concept, source or taxon id.
+    """
+    _check_unique(claims, "claim_id", "claims")
+    _check_unique(concepts, "concept", "concepts")
+    _check_unique(sources, "source_id", "sources")
+    for name, table in (("claims", claims), ("concepts", concepts), ("sources", sources)):
+        _check_words(table, name)
+    _check_sample_sizes(claims)
+
+    known_concepts, known_sources = set(concepts["concept"]), set(sources["source_id"])
+    identifiers = dict(zip(sources["source_id"], sources["doi_or_pmid"], strict=True))
+    for claim in claims.itertuples():
+        if claim.concept not in known_concepts:
+            raise ValueError(
+                f"claim {claim.claim_id!r} is about the unknown concept {claim.concept!r}; add it "
+                "to the concepts or correct the name"
+            )
+        if claim.source_id not in known_sources:
+            raise ValueError(
+                f"claim {claim.claim_id!r} cites the source {claim.source_id!r}, which is missing "
+                "from the sources; add it there"
+            )
+        if claim.doi_or_pmid != identifiers[str(claim.source_id)]:
+            raise ValueError(
+                f"claim {claim.claim_id!r} gives {claim.doi_or_pmid!r} for {claim.source_id!r}, "
+                f"the sources give {identifiers[str(claim.source_id)]!r}; make them agree"
+            )
+
+    for (concept, source), cited in claims.groupby(["concept", "source_id"])["direction"]:
+        if len(cited) > 1:
+            how = "with both directions" if {"up", "down"} <= set(cited) else "twice"
+            raise ValueError(
+                f"source {source!r} is cited {how} for concept {concept!r}; keep one claim a "
+                "source and concept"
+            )
+    members(concepts)
+    unexplained = (concepts["grade_override"] != "") & (concepts["override_reason"] == "")
+    if unexplained.any():
+        raise ValueError(
+            f"concept {concepts.loc[unexplained, 'concept'].iloc[0]!r} overrides its grade without "
+            "a reason; fill override_reason"
+        )
+
+
+def members(table: pd.DataFrame) -> pd.Series:
+    """Taxon ids of each concept.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Concepts or taxa, with the columns ``concept`` and ``ncbi_ids``.
+
+    Returns
+    -------
+    Series
+        Concept name, indexed by taxon id (int), in the table's order.
+
+    Raises
+    ------
+    ValueError
+        If an id is not a positive whole number or belongs to more than one concept or stands twice.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"concept": ["roseburia", "ucg"], "ncbi_ids": ["841,301301", ""]})
+    >>> members(table).to_dict()
+    {841: 'roseburia', 301301: 'roseburia'}
+    """
+    owner: dict[int, str] = {}
+    for concept, ids in zip(table["concept"], table["ncbi_ids"], strict=True):
+        for cell in filter(None, str(ids).split(",")):
+            if not (cell.isascii() and cell.isdigit() and int(cell) > 0):
+                raise ValueError(
+                    f"concept {concept!r}: {cell!r} is not a taxon id; write whole numbers with a "
+                    "comma and no space between them"
+                )
+            taxon = int(cell)
+            if taxon in owner:
+                raise ValueError(
+                    f"taxon {taxon} is given for concept {owner[taxon]!r} and again for "
+                    f"{concept!r}; a taxon belongs to one concept, once"
+                )
+            owner[taxon] = str(concept)
+    return pd.Series(owner, dtype=object, name="concept").rename_axis("taxon_id")
+
+
+def grade_taxa(claims: pd.DataFrame, concepts: pd.DataFrame) -> pd.DataFrame:
+    """Grade each concept by what was claimed about it.
+
+    A *pillar* is a synthesis (systematic review or meta-analysis) or a cohort of at least 1,000
+    that was replicated. A *study* is any other observational source: a pooled re-analysis is one,
+    for its samples are in the syntheses already. Mendelian randomisation can contradict, but does
+    not stand in for an observation. The leading direction has more pillars, then more sources, then
+    more people.
+
+    ===== =====================================================================================
+    grade rule (the first that holds; a source counts once)
+    ===== =====================================================================================
+    X     nothing leads; or a pillar contradicts; or as many contradict as support; or two or
+          more contradict and are at least half as many as support
+    A     two pillars
+    B     nothing contradicts, and: a replicated cohort, or a synthesis and two studies
+    C     a pillar, or a cohort of at least 1,000, or two studies
+    X     less than that
+    ===== =====================================================================================
+
+    Parameters
+    ----------
+    claims, concepts
+        As given by `read_table`; only the names of the concepts are used.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by concept in the order of ``concepts``: ``leading`` (up, down or empty),
+        ``grade`` (A, B, C, X), ``n_for``, ``n_against``, ``n_none`` (sources for and against the
+        leading direction, and sources that looked and found nothing).
+    """
+    sized = pd.to_numeric(claims["n"]).fillna(0.0)
+    replicated = (
+        (claims["kind"] == "cohort") & (claims["replicated"] == "yes") & (sized >= LARGE_COHORT)
+    )
+    synthesis = claims["kind"] == "synthesis"
+    marked = pd.DataFrame(
+        {
+            "concept": claims["concept"],
+            "direction": claims["direction"],
+            "sources": 1,
+            "people": sized,
+            "replicated": replicated.astype(int),
+            "syntheses": synthesis.astype(int),
+            "large": ((claims["kind"] == "cohort") & (sized >= LARGE_COHORT)).astype(int),
+            "studies": (
+                claims["kind"].isin(["cohort", "case_control", "pooled"]) & ~replicated
+            ).astype(int),
+        }
+    )
+    every = pd.MultiIndex.from_product(
+        [concepts["concept"], DIRECTIONS], names=["concept", "direction"]
+    )
+    totals = marked.groupby(["concept", "direction"]).sum().reindex(every, fill_value=0)
+    totals["pillars"] = totals["syntheses"] + totals["replicated"]
+
+    order = ["pillars", "sources", "people"]
+    up, down, none = (
+        totals.loc[pd.IndexSlice[:, direction], :].droplevel("direction")
+        for direction in DIRECTIONS
+    )
+    up_leads = np.array(
+        [tuple(a) > tuple(b) for a, b in zip(up[order].values, down[order].values, strict=True)],
+        dtype=bool,
+    )
+
+    def of_side(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+        chosen = np.where(up_leads[:, np.newaxis], first, second)
+        return pd.DataFrame(chosen, index=first.index, columns=first.columns)
+
+    lead, other = of_side(up, down), of_side(down, up)
+    tied = (up[order].to_numpy() == down[order].to_numpy()).all(axis=1)
+
+    conflict = (
+        tied
+        | (other["pillars"] > 0)
+        | (other["sources"] >= lead["sources"])
+        | ((other["sources"] >= 2) & (2 * other["sources"] >= lead["sources"]))
+    )
+    strong = lead["pillars"] >= 2
+    fair = (other["sources"] == 0) & (
+        (lead["replicated"] >= 1) | ((lead["syntheses"] >= 1) & (lead["studies"] >= 2))
+    )
+    some = (lead["pillars"] >= 1) | (lead["large"] >= 1) | (lead["studies"] >= 2)
+    return pd.DataFrame(
+        {
+            "leading": np.where(tied, "", np.where(up_leads, "up", "down")),
+            "grade": np.select([conflict, strong, fair, some], ["X", "A", "B", "C"], "X"),
+            "n_for": lead["sources"].astype(int),
+            "n_against": other["sources"].astype(int),
+            "n_none": none["sources"].astype(int),
+        },
+        index=up.index,
+    )
+
+
+def derive(claims: pd.DataFrame, concepts: pd.DataFrame) -> pd.DataFrame:
+    """Derive the table of taxa: direction, grade and weights of every concept.
+
+    Within each profile the weights of the enriched concepts sum to +1 and those of the depleted
+    ones to -1, so that the score is a log-contrast.
+
+    - ``weight_evidence``: every concept by its grade (A 1.0, B 0.6, C 0.3, X 0).
+    - ``weight_grade_a``: concepts of grade A alone.
+    - ``weight_seed``: concepts with a ``seed_direction``, in that direction whatever the claims
+      say; a concept of grade X weighs as much as one of grade C.
+
+    Parameters
+    ----------
+    claims, concepts
+        As given by `read_table`, having passed `check_evidence`.
+
+    Returns
+    -------
+    DataFrame
+        The ``taxa`` table, one row a concept in the order of ``concepts``. Direction is
+        ``conflicting`` where the grade is X; ``n_claims_for`` and ``n_claims_against`` then still
+        count for and against the leading direction. Weights have ten decimals.
+
+    Raises
+    ------
+    ValueError
+        If a profile has no enriched or no depleted concept, or a graded concept no direction.
+    """
+    by_rule = grade_taxa(claims, concepts).reset_index()
+    override = concepts["grade_override"].reset_index(drop=True)
+    grade = by_rule["grade"].where(override == "", override)
+    graded = grade != "X"
+    undirected = graded & (by_rule["leading"] == "")
+    if undirected.any():
+        raise ValueError(
+            f"concept {by_rule.loc[undirected, 'concept'].iloc[0]!r} has a grade and no direction: "
+            "its claims are in balance; remove the override or add the missing claims"
+        )
+    direction = by_rule["leading"].where(graded, "conflicting")
+    seed = concepts["seed_direction"].reset_index(drop=True)
+    strength = grade.map(GRADE_WEIGHTS).astype(float)
+    weights = {
+        "weight_evidence": _contrast(strength, direction, "evidence"),
+        "weight_seed": _contrast(
+            strength.where(graded, GRADE_WEIGHTS["C"]).where(seed != "", 0.0), seed, "seed"
+        ),
+        "weight_grade_a": _contrast(strength.where(grade == "A", 0.0), direction, "grade_a"),
+    }
+    described = concepts[["concept", "name", "rank", "ncbi_ids"]].reset_index(drop=True)
+    return described.assign(
+        direction=direction,
+        grade=grade,
+        grade_by_rule=by_rule["grade"],
+        **weights,
+        n_claims_for=by_rule["n_for"],
+        n_claims_against=by_rule["n_against"],
+        n_claims_none=by_rule["n_none"],
+        note=concepts["note"].reset_index(drop=True),
+    )
+
+
+def resolve_members(
+    taxa: pd.DataFrame, concepts: pd.DataFrame, database: pd.DataFrame, nomenclature: str
+) -> pd.DataFrame:
+    """Replace the NCBI ids of the concepts by the ids a database with other names gives them.
+
+    Databases of GTDB, SILVA or Greengenes number their taxa in their own way, and their numbers
+    coincide with those of unrelated NCBI taxa: without this step a score would count them.
+
+    Parameters
+    ----------
+    taxa : DataFrame
+        As given by `derive`.
+    concepts : DataFrame
+        As given by `read_table`; its columns ``gtdb``, ``silva`` and ``greengenes`` hold labels
+        such as ``g__Coprococcus`` or ``s__Bariatricus comes``, ``;`` between them.
+    database : DataFrame
+        Indexed by taxon id, with the columns ``rank`` (``genus``, ``species``, others are passed
+        over) and ``name``; a prefix such as ``g__`` in the name is accepted.
+    nomenclature
+        ``ncbi``, ``gtdb``, ``silva`` or ``greengenes``; ``ncbi`` gives ``taxa`` back as it is.
+
+    Returns
+    -------
+    DataFrame
+        ``taxa`` with the column ``ncbi_ids`` in the database's own ids. A concept without a label
+        in this nomenclature, or whose labels the database does not hold, has none.
+
+    Raises
+    ------
+    ValueError
+        If the nomenclature is unknown, a label cannot be read, or a concept of ``taxa`` is not in
+        ``concepts``.
+    """
+    if nomenclature not in NOMENCLATURES:
+        raise ValueError(
+            f"nomenclature {nomenclature!r} is unknown; choose one of {', '.join(NOMENCLATURES)}"
+        )
+    if nomenclature == "ncbi":
+        return taxa
+    labels = dict(zip(concepts["concept"], concepts[nomenclature], strict=True))
+    unknown = [concept for concept in taxa["concept"] if concept not in labels]
+    if unknown:
+        raise ValueError(
+            f"concept {unknown[0]!r} is unknown; its {nomenclature} labels are looked for in the "
+            "table of concepts, add it there"
+        )
+    ids_by_label: dict[tuple[str, str], list[int]] = {}
+    for taxon, rank, name in zip(database.index, database["rank"], database["name"], strict=True):
+        if rank in ("genus", "species"):
+            prefix = rank[0]
+            plain = str(name).removeprefix(f"{prefix}__").replace("_", " ")
+            ids_by_label.setdefault((prefix, plain), []).append(int(taxon))
+
+    def ids_of(concept: str) -> str:
+        found: set[int] = set()
+        for label in filter(None, labels[concept].split(";")):
+            prefix, separator, name = label.partition("__")
+            if prefix not in ("g", "s") or not separator:
+                raise ValueError(
+                    f"concept {concept!r}: the {nomenclature} label {label!r} must begin with g__ "
+                    "or s__"
+                )
+            found.update(ids_by_label.get((prefix, name.replace("_", " ")), ()))
+        return ",".join(map(str, sorted(found)))
+
+    return taxa.assign(ncbi_ids=[ids_of(concept) for concept in taxa["concept"]])
+
+
+def _contrast(strength: pd.Series, direction: pd.Series, profile: str) -> pd.Series:
+    """Signed weights: the enriched side sums to +1 and the depleted side to -1."""
+    weights = pd.Series(0.0, index=strength.index)
+    for side, sign in (("up", 1.0), ("down", -1.0)):
+        on_side = direction == side
+        total = strength[on_side].sum()
+        if total <= 0:
+            raise ValueError(
+                f"profile {profile!r} has no concept with weight and direction {side!r}; a "
+                "log-contrast needs both sides"
+            )
+        weights[on_side] = sign * strength[on_side] / total
+    # Adding zero turns -0.0, which would be written as "-0", into 0.
+    return weights.round(10) + 0.0
+
+
+def _check_unique(table: pd.DataFrame, key: str, name: str) -> None:
+    twice = table[key].duplicated()
+    if twice.any():
+        raise ValueError(
+            f"{name}: {key} {table.loc[twice, key].iloc[0]!r} stands in more than one row; remove "
+            "the duplicate"
+        )
+
+
+def _check_words(table: pd.DataFrame, name: str) -> None:
+    key = table.columns[0]
+    for column, allowed in _ALLOWED.items():
+        if column not in table:
+            continue
+        bad = ~table[column].isin(allowed)
+        if bad.any():
+            row = table[bad].iloc[0]
+            words = ", ".join(repr(word) for word in allowed)
+            raise ValueError(
+                f"{name}, {key} {row[key]!r}: {column} is {row[column]!r}; allowed are {words}"
+            )
+
+
+def _check_sample_sizes(claims: pd.DataFrame) -> None:
+    bad = ~claims["n"].str.fullmatch(r"|[1-9][0-9]*")
+    if bad.any():
+        row = claims[bad].iloc[0]
+        raise ValueError(
+            f"claims, claim_id {row['claim_id']!r}: n is {row['n']!r}; give the number of people, "
+            "or leave the cell empty where it is not known"
+        )

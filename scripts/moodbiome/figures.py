@@ -1,0 +1,1367 @@
+"""The figures of the reports: a table in, a static SVG with its caption and its numbers out."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+# Okabe & Ito (2008), "Color Universal Design": told apart with any common colour vision. Yellow is
+# left out for points: its contrast against white is 1.3.
+GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GROUP_SHAPES = (
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "triangle-right",
+)
+# The same hues and four tints of them, ordered so that neighbours in a stack differ in lightness.
+TAXON_COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#F0E442",
+    "#D55E00",
+    "#56B4E9",
+    "#882255",
+    "#CC79A7",
+    "#004D40",
+    "#A6D8C8",
+)
+LEDGER_PARTS = {
+    "failed_qc": ("Failed quality control", "#4D4D4D"),
+    "host": ("Host", "#CC79A7"),
+    "bacterial": ("Bacteria", "#0072B2"),
+    "other_classified": ("Other classified", "#56B4E9"),
+    "unclassified": ("Unclassified", "#D9D9D9"),
+}
+METRICS = {"bray_curtis": "Bray-Curtis", "jaccard": "Jaccard", "aitchison": "Aitchison"}
+NO_GROUP = "no group stated"
+ALL_SAMPLES = "all samples"
+MAX_GROUPS = 12
+MANY_SAMPLES = 80  # above it a row a sample no longer fits on a page
+
+_FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
+_INK = "#222222"
+_FAINT = "#8A8A8A"
+_WIDTH = 830  # of a figure without its labels, px; the page holds about 920
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure, the words under it, and the numbers in it.
+
+    Attributes
+    ----------
+    key : str
+        Unique within a page; the element's id.
+    title, caption : str
+        Plain text. The caption gives n and the denominator.
+    svg : str
+        A complete `<svg>` element that refers to nothing outside itself.
+    table : DataFrame
+        What is drawn, one row a mark.
+    source : str
+        Where the numbers come from, relative to the run folder.
+    """
+
+    key: str
+    title: str
+    caption: str
+    svg: str
+    table: pd.DataFrame
+    source: str
+
+
+@dataclass(frozen=True)
+class Ordination:
+    """Principal coordinates of the samples under one dissimilarity.
+
+    Attributes
+    ----------
+    metric : str
+        For example `bray_curtis`.
+    coordinates : DataFrame
+        Columns sample, PC1, PC2.
+    explained : tuple of two floats
+        Share (0-1) of the total variation on PC1 and PC2.
+    """
+
+    metric: str
+    coordinates: pd.DataFrame
+    explained: tuple[float, float]
+
+
+def plain(name: str) -> str:
+    """A machine name as words: underscores to spaces.
+
+    Examples
+    --------
+    >>> plain("bray_curtis")
+    'bray curtis'
+    """
+    return name.replace("_", " ")
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is one.
+
+    Examples
+    --------
+    >>> count_of(1, "sample"), count_of(1200, "sample")
+    ('1 sample', '1,200 samples')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def group_labels(
+    samples: Sequence[str], metadata: pd.DataFrame | None, column: str, reference: str = ""
+) -> pd.Series:
+    """The group of each sample, as an ordered category: the reference first, unknown last.
+
+    Parameters
+    ----------
+    samples : sequence of str
+    metadata : DataFrame or None
+        Column `sample` and the group's column; one row a sample.
+    column : str
+        Empty: there are no groups.
+    reference : str
+        The group that others are compared with.
+
+    Returns
+    -------
+    Series of dtype category, indexed by sample
+        All `ALL_SAMPLES` where nothing can be compared, or where there are more than `MAX_GROUPS`
+        groups (then no palette tells them apart).
+
+    Raises
+    ------
+    ValueError
+        If a sample has two rows of metadata, or the column is absent.
+
+    Examples
+    --------
+    >>> sheet = pd.DataFrame({"sample": ["A", "B"], "arm": ["probiotic", "placebo"]})
+    >>> list(group_labels(["A", "B"], sheet, "arm", "placebo").cat.categories)
+    ['placebo', 'probiotic']
+    """
+    nobody = pd.Series(
+        pd.Categorical([ALL_SAMPLES] * len(samples), categories=[ALL_SAMPLES]), index=list(samples)
+    )
+    if metadata is None or metadata.empty or not column:
+        return nobody
+    if column not in metadata:
+        raise ValueError(
+            f"the metadata have no column {column!r} to group by; name one of "
+            f"{', '.join(map(str, metadata.columns))} in cohort.group, or leave it empty"
+        )
+    twice = metadata["sample"][metadata["sample"].duplicated()]
+    if not twice.empty:
+        raise ValueError(f"metadata: sample {twice.iloc[0]!r} has two rows; keep one row a sample")
+    known = metadata.set_index("sample")[column]
+    known = known[known.notna() & (known.astype(str) != "")].astype(str)
+    labels = known.reindex(list(samples)).fillna(NO_GROUP)
+    names = sorted(set(labels) - {reference, NO_GROUP})
+    order = [name for name in [reference, *names, NO_GROUP] if name in set(labels)]
+    if len(order) > MAX_GROUPS or order == [NO_GROUP]:
+        return nobody
+    return pd.Series(pd.Categorical(labels, categories=order), index=list(samples))
+
+
+def ledger(table: pd.DataFrame, key: str = "ledger") -> Figure:
+    """Where the fragments of each sample went: a stacked bar a sample, in fragments and in percent.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns sample, raw, failed_qc, host, non_host, classified, unclassified, bacterial; in
+        fragments. Samples without a count (failed) are left out and named in the caption.
+    key : str
+
+    Raises
+    ------
+    ValueError
+        If the parts of a sample do not sum to its raw fragments.
+    """
+    parts = _ledger_parts(table)
+    missing = [str(name) for name in table["sample"] if name not in set(parts["sample"])]
+    n_samples = len(parts)
+    names = list(LEDGER_PARTS)
+    raw = parts["raw"].to_numpy(float)
+    counts = parts[names].to_numpy(float)
+    shares = np.divide(counts, raw[:, None], out=np.zeros_like(counts), where=raw[:, None] > 0)
+    colour = alt.Color(
+        "part:N",
+        title=None,
+        sort=[label for label, _ in LEDGER_PARTS.values()],
+        scale=alt.Scale(
+            domain=[label for label, _ in LEDGER_PARTS.values()],
+            range=[hue for _, hue in LEDGER_PARTS.values()],
+        ),
+        legend=alt.Legend(orient="top", columns=5),
+    )
+    labels = [label for label, _ in LEDGER_PARTS.values()]
+    if n_samples <= MANY_SAMPLES:
+        samples = parts["sample"].astype(str).tolist()
+        chart: Any = alt.hconcat(
+            _bars(_stacked(samples, counts, labels), samples, colour, "Fragments", "~s", width=400),
+            _bars(
+                _stacked(samples, 100 * shares, labels),
+                samples,
+                colour,
+                "Share of raw fragments (%)",
+                ".0f",
+                width=400,
+                names=False,
+                most=100,
+            ),
+            spacing=18,
+        )
+        reading = "Left: fragments; right: the same as a share of the sample's raw fragments."
+    else:
+        # Sorted by what is left for classification, a thousand samples read as one profile.
+        order = np.lexsort((np.arange(n_samples), -shares[:, 2:].sum(axis=1)))
+        rank = np.arange(n_samples)
+        depths = pd.DataFrame({"rank": rank + 0.5, "raw": raw[order]})
+        depth = _chart(depths[depths["raw"] > 0])  # a log axis has no 0
+        chart = alt.vconcat(
+            depth.mark_point(size=6, filled=True, color=_INK, opacity=0.7)
+            .encode(
+                x=_rank_axis(n_samples, title=None),
+                y=alt.Y(
+                    "raw:Q",
+                    title="Raw fragments (log scale)",
+                    scale=alt.Scale(type="log", nice=False, padding=6),
+                    axis=alt.Axis(format="~s", tickCount=4),
+                ),
+            )
+            .properties(width=_WIDTH, height=90),
+            _areas(
+                100 * shares[order],
+                labels,
+                colour,
+                "Share of raw fragments (%)",
+                "Samples, by decreasing share left after quality control and host removal",
+            ),
+        )
+        reading = (
+            "Every sample is one column, ordered by the share left for classification; the upper "
+            "panel leaves out samples with 0 fragments."
+        )
+    totals = counts.sum(axis=0)
+    caption = (
+        f"n = {count_of(n_samples, 'sample')}, {_fragments(raw.sum())} in all; denominator: raw "
+        "fragments of the sample (a read pair counts once). "
+        f"{reading} Over the cohort: "
+        + ", ".join(
+            f"{label.lower()} {_percent(part, raw.sum())}"
+            for label, part in zip(labels, totals, strict=True)
+        )
+        + "."
+        + _left_out(missing, "no counts")
+    )
+    shown = parts[["sample", "raw", *names]].copy()
+    for name, share in zip(names, shares.T, strict=True):
+        shown[f"{name}_percent"] = 100 * share
+    return Figure(
+        key,
+        "Where every fragment went",
+        caption,
+        _svg(chart, key, "Read ledger, stacked bars by sample"),
+        shown,
+        "results/tables/ledger.tsv",
+    )
+
+
+def composition(
+    counts: pd.DataFrame, groups: pd.Series, key: str = "taxa", source: str = "", n_taxa: int = 10
+) -> Figure:
+    """The most abundant taxa of each sample, with what is left over kept in sight.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Columns taxon_id, name, lineage, then one integer column a sample; rows 0 (unclassified) and
+        -1 (unassigned) included, so that a column sums to the sample's non-host fragments.
+    groups : Series
+        Group by sample, from `group_labels`; samples are drawn in its order.
+    key, source : str
+    n_taxa : int
+        Taxa drawn by name, at most 10; the others are summed as "other".
+
+    Raises
+    ------
+    ValueError
+        If a taxon id stands twice, or a count is missing or negative.
+    """
+    shares, order, names = _top_taxa(counts, groups, min(n_taxa, len(TAXON_COLOURS)))
+    empty = [sample for sample in counts.columns[3:] if sample not in shares.index]
+    levels = [*names, "Other taxa", "Unassigned at this rank", "Unclassified"]
+    hues = [*TAXON_COLOURS[: len(names)], "#7F7F7F", "#BDBDBD", "#E6E6E6"]
+    colour = alt.Color(
+        "part:N",
+        title=None,
+        sort=levels,
+        scale=alt.Scale(domain=levels, range=hues),
+        legend=alt.Legend(orient="right", labelFontStyle="normal", labelLimit=190),
+    )
+    title = "Share of non-host fragments (%)"
+    values = 100 * shares.loc[order, levels].to_numpy(float)
+    drawn = groups.reindex(order)
+    if len(order) <= MANY_SAMPLES:
+        blocks = [(str(g), [s for s in order if drawn[s] == g]) for g in groups.cat.categories]
+        blocks = [(name, members) for name, members in blocks if members]
+        charts = []
+        for position, (name, members) in enumerate(blocks):
+            rows = [order.index(sample) for sample in members]
+            last = position == len(blocks) - 1
+            bars = _bars(
+                _stacked(members, values[rows], levels),
+                members,
+                colour,
+                title if last else "",
+                ".0f",
+                width=_WIDTH - 220,
+                most=100,
+            )
+            heading = "" if name == ALL_SAMPLES else f"{name} (n = {len(members)})"
+            charts.append(bars.properties(title=heading) if heading else bars)
+        chart: Any = alt.vconcat(*charts, spacing=8) if charts else None
+    else:
+        sizes = drawn.value_counts(sort=False)
+        chart = _areas(
+            values,
+            levels,
+            colour,
+            title,
+            "Samples, by group and then by the most abundant taxon",
+            blocks=[(str(name), int(size)) for name, size in sizes.items() if size],
+        )
+    kept = float(np.median(values[:, : len(names)].sum(axis=1))) if len(order) else 0.0
+    caption = (
+        f"n = {count_of(len(order), 'sample')}; denominator: the sample's non-host fragments, so "
+        "that each bar is 100 %. "
+        f"The {len(names)} taxa with the highest mean share are named (median sum {kept:.0f} %); "
+        "the others are summed as “other”. Unassigned: classified, but not at this rank."
+        + _left_out(empty, "no non-host fragments")
+    )
+    table = (100 * shares.loc[order, levels]).round(3)
+    table.insert(0, "group", drawn.astype(str))
+    return Figure(
+        key,
+        "Most abundant genera",
+        caption,
+        _svg(chart, key, "Most abundant genera, stacked bars by sample"),
+        table.rename_axis("sample").reset_index(),
+        source,
+    )
+
+
+def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha", most: int = 6) -> Figure:
+    """Alpha diversity of each sample by group, a panel a metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns sample, metric, value, low, high, depth_used (fragments); value is missing where the
+        sample is below the depth.
+    groups : Series
+        From `group_labels`.
+    key : str
+    most : int
+        Panels drawn; further metrics are in the table only.
+    """
+    drawn = table[table["value"].notna()].copy()
+    drawn["group"] = groups.reindex(drawn["sample"]).astype(str).to_numpy()
+    metrics = list(dict.fromkeys(drawn["metric"]))
+    present = [str(g) for g in groups.cat.categories if (drawn["group"] == str(g)).any()]
+    with_interval = drawn["sample"].nunique() <= MANY_SAMPLES
+    panels = [
+        _alpha_panel(drawn[drawn["metric"] == metric], str(metric), present, with_interval)
+        for metric in metrics[:most]
+    ]
+    columns = 2 if len(present) > 4 else (4 if len(panels) == 4 else 3)
+    chart = alt.concat(*panels, columns=columns, spacing=24)
+    depths = sorted({int(depth) for depth in drawn["depth_used"].dropna()})
+    sizes = drawn.drop_duplicates("sample")["group"].value_counts()
+    without = sorted(set(table["sample"].astype(str)) - set(drawn["sample"].astype(str)))
+    width = (drawn["high"] - drawn["low"]).groupby(drawn["metric"]).median()
+    interval = (
+        "Vertical lines: 95 % of repeated rarefactions, often shorter than the symbol."
+        if with_interval
+        else "Intervals are in the table (median width "
+        + ", ".join(f"{plain(str(name))} {value:.2g}" for name, value in width.items())
+        + ")."
+    )
+    caption = (
+        f"n = {count_of(int(drawn['sample'].nunique()), 'sample')} ("
+        + ", ".join(f"{name} {sizes[name]}" for name in present)
+        + "); rarefied to "
+        + (" or ".join(f"{depth:,}" for depth in depths) or "an unrecorded number of")
+        + f" fragments a sample. {interval} Within a group, samples stand in order of the value; "
+        "the bar is the group's median." + _left_out(without, "below the rarefaction depth")
+    )
+    return Figure(
+        key,
+        "Alpha diversity by group",
+        caption,
+        _svg(chart, key, "Alpha diversity by group"),
+        table,
+        "results/diversity/alpha.tsv",
+    )
+
+
+def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -> Figure:
+    """The first two principal coordinates, with one unit of distance as long on both axes.
+
+    Parameters
+    ----------
+    result : Ordination
+    groups : Series
+        From `group_labels`.
+    key : str
+    """
+    points = result.coordinates[["sample", "PC1", "PC2"]].dropna().copy()
+    points["group"] = groups.reindex(points["sample"]).astype(str).to_numpy()
+    present = [str(g) for g in groups.cat.categories if (points["group"] == str(g)).any()]
+    spans = [max(float(np.ptp(points[axis])), 1e-9) for axis in ("PC1", "PC2")]
+    scale = 520 / max(spans)
+    sides = [max(span * scale, 240.0) for span in spans]
+    domains = []
+    for axis, side in zip(("PC1", "PC2"), sides, strict=True):
+        middle = float(points[axis].max() + points[axis].min()) / 2
+        half = 1.08 * side / scale / 2
+        domains.append([middle - half, middle + half])
+    axes: list[dict[str, Any]] = [
+        {
+            "title": f"{axis} ({100 * share:.1f} % of variation)",
+            "scale": alt.Scale(domain=domain, nice=False, zero=False),
+            "axis": alt.Axis(tickCount=5, format="~g"),
+        }
+        for axis, share, domain in zip(("PC1", "PC2"), result.explained, domains, strict=True)
+    ]
+    many = len(points) > MANY_SAMPLES
+    chart = (
+        _chart(points)
+        .mark_point(size=28 if many else 70, filled=True, opacity=0.6 if many else 0.85)
+        .encode(
+            x=alt.X("PC1:Q", **axes[0]),
+            y=alt.Y("PC2:Q", **axes[1]),
+            **_group_channels(present),
+        )
+        .properties(width=sides[0], height=sides[1])
+    )
+    sizes = points["group"].value_counts()
+    name = METRICS.get(result.metric, plain(result.metric))
+    caption = (
+        f"n = {count_of(len(points), 'sample')} ("
+        + ", ".join(f"{group} {sizes[group]}" for group in present)
+        + f"). Principal coordinates of {name} dissimilarity; the two axes show "
+        f"{100 * sum(result.explained):.1f} % of the total variation, and the rest is not seen "
+        "here. One unit is equally long on both axes."
+    )
+    return Figure(
+        key,
+        f"Ordination, {name}",
+        caption,
+        _svg(chart, key, f"Principal coordinates, {name}"),
+        points[["sample", "group", "PC1", "PC2"]],
+        f"results/diversity/ordination.{result.metric}.tsv",
+    )
+
+
+def scores(
+    table: pd.DataFrame, groups: pd.Series, reference: str = "", key: str = "scores"
+) -> Figure:
+    """The signature score of each sample with its interval, in order of the score.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns sample, score, score_low, score_high (natural-log units), status; rows without a
+        score are left out and named in the caption.
+    groups : Series
+        From `group_labels`.
+    reference : str
+        Group whose median is drawn as a line; empty for none.
+    key : str
+    """
+    drawn = table[table["score"].notna()].copy()
+    drawn["group"] = groups.reindex(drawn["sample"]).astype(str).to_numpy()
+    drawn = drawn.sort_values(["score", "sample"], ascending=[False, True], kind="stable")
+    present = [str(g) for g in groups.cat.categories if (drawn["group"] == str(g)).any()]
+    middle = drawn.loc[drawn["group"] == reference, "score"].median()
+    many = len(drawn) > MANY_SAMPLES
+    unit = "Signature score (natural-log units)"
+    bounds = [
+        float(np.nanmin(drawn[["score", "score_low"]].to_numpy(float))),
+        float(np.nanmax(drawn[["score", "score_high"]].to_numpy(float))),
+    ]
+    bounds = [
+        bounds[0] - 0.03 * (bounds[1] - bounds[0]),
+        bounds[1] + 0.03 * (bounds[1] - bounds[0]),
+    ]
+    value = alt.Scale(zero=False, domain=bounds, nice=False)
+    ticks = alt.Axis(tickCount=8)
+    channels = _group_channels(present, legend=not many)
+    drawn["offset"] = 0.5
+    if many:
+        size = drawn.groupby("group")["score"].transform("size")
+        within = drawn.groupby("group").cumcount(ascending=False)
+        drawn["offset"] = np.where(size > 1, within / (size - 1).clip(lower=1), 0.5)
+        place: dict[str, Any] = {
+            "x": alt.X(
+                "group:N",
+                title=None,
+                sort=present,
+                scale=alt.Scale(domain=present, paddingInner=0.1, paddingOuter=0.05),
+                axis=alt.Axis(labelAngle=0 if len(present) < 7 else -35, ticks=False),
+            ),
+            "xOffset": alt.XOffset("offset:Q", scale=alt.Scale(domain=[-0.02, 1.02])),
+            "y": alt.Y("score:Q", title=unit, scale=value, axis=ticks),
+        }
+        span: dict[str, Any] = {
+            **place,
+            "y": alt.Y("score_low:Q", title=unit, scale=value),
+            "y2": "score_high:Q",
+        }
+        line: dict[str, Any] = {"y": alt.Y("score:Q", scale=value)}
+        sides = {"width": _WIDTH, "height": 300}
+    else:
+        rows = alt.Y(
+            "sample:N",
+            title=None,
+            sort=drawn["sample"].tolist(),
+            axis=alt.Axis(labelLimit=170, grid=False, ticks=False),
+        )
+        place = {"x": alt.X("score:Q", title=unit, scale=value, axis=ticks), "y": rows}
+        span = {
+            "x": alt.X("score_low:Q", title=unit, scale=value),
+            "x2": "score_high:Q",
+            "y": rows,
+        }
+        line = {"x": alt.X("score:Q", scale=value)}
+        sides = {"width": _WIDTH - 140, "height": max(60, 17 * len(drawn))}
+    base = _chart(drawn[["sample", "offset", "score", "score_low", "score_high", "group"]])
+    layers: list[Any] = []
+    if not math.isnan(middle):
+        layers.append(
+            _chart(pd.DataFrame({"score": [middle]}))
+            .mark_rule(strokeDash=[5, 4], color=_FAINT, strokeWidth=1.5)
+            .encode(**line)
+        )
+    layers += [
+        base.mark_rule(strokeWidth=0.8 if many else 1.6, opacity=0.5 if many else 0.8).encode(
+            color=channels["color"], **span
+        ),
+        base.mark_point(size=14 if many else 65, filled=True, opacity=1).encode(
+            **place, **channels
+        ),
+    ]
+    without = table.loc[table["score"].isna(), "sample"].astype(str).tolist()
+    sizes = drawn["group"].value_counts()
+    caption = (
+        f"n = {count_of(len(drawn), 'sample')} with a score ("
+        + ", ".join(f"{group} {sizes[group]}" for group in present)
+        + "); denominator of the abundances: classified bacterial and archaeal fragments. Lines: "
+        "95 % interval, counting noise only; variation between days and between extractions is "
+        "not in it. Higher: the composition is more like what has been reported in depression."
+        + (
+            f" Dashed: median of {reference} (n = {sizes[reference]})."
+            if not math.isnan(middle)
+            else ""
+        )
+        + _left_out(without, "no score, see below")
+    )
+    return Figure(
+        key,
+        "Depression-associated taxa signature score",
+        caption,
+        _svg(alt.layer(*layers).properties(**sides), key, "Signature score by sample"),
+        drawn.drop(columns="offset"),
+        "results/signature/scores.tsv",
+    )
+
+
+def contributions(
+    table: pd.DataFrame,
+    order: Sequence[str],
+    weights: Mapping[str, float],
+    groups: pd.Series,
+    key: str = "contributions",
+) -> Figure:
+    """What each taxon adds to or takes from each score.
+
+    Up to `MANY_SAMPLES` samples as a heatmap; above as the spread over the samples of each group.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns sample, concept, contribution (natural-log units, against the reference mean).
+    order : sequence of str
+        Samples from top to bottom, as in the figure of the scores.
+    weights : mapping of concept to signed weight
+        Sets the order of the concepts: enriched first, the heaviest first.
+    groups : Series
+        From `group_labels`.
+    key : str
+    """
+    drawn = table[table["contribution"].notna() & table["sample"].isin(set(order))]
+    concepts = sorted(
+        set(drawn["concept"].astype(str)),
+        key=lambda name: (-np.sign(weights.get(name, 0)), -abs(weights.get(name, 0)), name),
+    )
+    cells = drawn[["sample", "concept", "contribution"]]
+    n_samples = int(cells["sample"].nunique())
+    farthest = float(cells["contribution"].abs().max()) if len(cells) else 1.0
+    if n_samples <= MANY_SAMPLES:
+        chart = (
+            _chart(cells)
+            .mark_rect()
+            .encode(
+                x=alt.X(
+                    "concept:N",
+                    title="Taxon (left: reported as enriched; right: as depleted)",
+                    sort=concepts,
+                    axis=alt.Axis(labelAngle=-50, labelLimit=170, grid=False, ticks=False),
+                ),
+                y=alt.Y(
+                    "sample:N",
+                    title=None,
+                    sort=list(order),
+                    axis=alt.Axis(labelLimit=170, grid=False, ticks=False),
+                ),
+                color=alt.Color(
+                    "contribution:Q",
+                    title=["Contribution", "(ln units)"],
+                    scale=alt.Scale(
+                        domain=[-farthest, 0, farthest], range=["#0072B2", "#F7F7F7", "#D55E00"]
+                    ),
+                    legend=alt.Legend(gradientLength=140, format="~g"),
+                ),
+            )
+            .properties(width=min(_WIDTH - 200, 28 * len(concepts)), height=max(60, 15 * n_samples))
+        )
+        reading = "Rows in the order of the score."
+    else:
+        chart = _contribution_spread(cells, concepts, groups)
+        reading = "Thin line: middle 90 % of the samples; thick line: middle 50 %; symbol: median."
+    direction = (
+        "Orange raises the score, blue lowers it."
+        if n_samples <= MANY_SAMPLES
+        else "Above 0 it raises the score."
+    )
+    caption = (
+        f"n = {count_of(n_samples, 'sample')}; taxa: {len(concepts)}. Contribution: the weight of "
+        "the taxon times the difference between its log abundance in the sample and the mean over "
+        f"the reference samples. {direction} {reading}"
+    )
+    wide = cells.pivot_table(index="sample", columns="concept", values="contribution", sort=False)
+    wide = wide.reindex(index=[s for s in order if s in wide.index], columns=concepts)
+    return Figure(
+        key,
+        "What moved each score",
+        caption,
+        _svg(chart, key, "Contribution of each taxon to each score"),
+        wide.rename_axis(columns=None).reset_index(),
+        "results/signature/contributions.tsv",
+    )
+
+
+def differential(
+    table: pd.DataFrame,
+    term: str,
+    max_fdr: float,
+    words: str = "",
+    key: str = "differential",
+    most: int = 20,
+) -> Figure:
+    """Effect and interval of the taxa with the smallest p under one term, a panel a method.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns taxon_id, name, term, effect, low, high, p, q, n, prevalence, method; optionally
+        effect_unit, by default log2 fold change.
+    term : str
+        The term to draw.
+    max_fdr : float
+        Filled symbols where q is at most this.
+    words : str
+        The term as people say it; by default as it is.
+    key : str
+    most : int
+        Taxa drawn.
+    """
+    rows = table[(table["term"] == term) & table["effect"].notna()].copy()
+    best = rows.groupby(["taxon_id", "name"], sort=True)["p"].min().reset_index()
+    chosen = best.sort_values(["p", "name"], kind="stable").head(most)
+    drawn = rows[rows["taxon_id"].isin(set(chosen["taxon_id"]))].copy()
+    drawn["found"] = np.where(drawn["q"] <= max_fdr, "yes", "no")
+    # Two taxa may carry one name; the id keeps their rows apart.
+    shared = chosen["name"].duplicated(keep=False)
+    label = (
+        chosen["name"]
+        .astype(str)
+        .where(~shared, chosen["name"] + " " + chosen["taxon_id"].astype(str))
+    )
+    drawn["taxon"] = drawn["taxon_id"].map(dict(zip(chosen["taxon_id"], label, strict=True)))
+    methods = sorted(set(drawn["method"].astype(str)))
+    first = drawn[drawn["method"] == methods[0]].set_index("taxon")["effect"]
+    order = sorted(set(label), key=lambda name: (-first.get(name, -np.inf), name))
+    panels = []
+    for position, method in enumerate(methods[:3]):
+        part = drawn[drawn["method"] == method]
+        unit = str(part["effect_unit"].iloc[0]) if "effect_unit" in part else "log2 fold change"
+        panels.append(_effects(part, order, f"{unit} ({plain(method)})", position == 0, max_fdr))
+    width = 430 if len(panels) == 1 else (640 // len(panels))
+    chart = alt.hconcat(*(panel.properties(width=width) for panel in panels), spacing=14)
+    tested = rows.groupby("method", sort=True).agg(n_taxa=("taxon_id", "nunique"), n=("n", "max"))
+    found = rows[rows["q"] <= max_fdr].groupby("method")["taxon_id"].nunique()
+    caption = (
+        f"The {len(chosen)} taxa with the smallest p for {words or term}, with 95 % intervals; "
+        f"filled where q ≤ {max_fdr:g} (Benjamini-Hochberg over all taxa tested). "
+        + "; ".join(
+            f"{plain(str(method))}: n = {count_of(int(row['n']), 'sample')}, "
+            f"{int(row['n_taxa'])} taxa tested, {int(found.get(method, 0))} with q ≤ {max_fdr:g}"
+            for method, row in tested.iterrows()
+        )
+        + ". An association does not show a cause."
+    )
+    columns = [c for c in rows.columns if c not in ("found", "taxon")]
+    return Figure(
+        key,
+        f"Differential abundance: {words or term}",
+        caption,
+        _svg(chart, key, f"Effects of {term} on taxa"),
+        rows.sort_values(["p", "name", "method"], kind="stable")[columns],
+        "results/statistics/differential.tsv",
+    )
+
+
+def sample_ledger(row: pd.Series, key: str = "ledger") -> Figure:
+    """How many fragments of one sample are left after each stage.
+
+    Parameters
+    ----------
+    row : Series
+        One row of the ledger.
+    key : str
+    """
+    parts = _ledger_parts(pd.DataFrame([row]))
+    counts = parts.iloc[0]
+    raw = float(counts["raw"])
+    stages = [
+        ("Sequenced", raw),
+        ("Passed quality control", raw - counts["failed_qc"]),
+        ("Not host", raw - counts["failed_qc"] - counts["host"]),
+        ("Classified", counts["bacterial"] + counts["other_classified"]),
+        ("Classified as Bacteria", counts["bacterial"]),
+    ]
+    table = pd.DataFrame(stages, columns=["stage", "fragments"]).astype({"fragments": float})
+    table["percent_of_raw"] = 100 * table["fragments"] / raw if raw else 0.0
+    table["label"] = [
+        f"{fragments:,.0f} ({percent:.1f} %)"
+        for fragments, percent in zip(table["fragments"], table["percent_of_raw"], strict=True)
+    ]
+    rows = alt.Y("stage:N", title=None, sort=table["stage"].tolist(), axis=alt.Axis(ticks=False))
+    x = alt.X(
+        "fragments:Q",
+        title="Fragments",
+        axis=alt.Axis(format="~s", tickCount=5),
+        scale=alt.Scale(domain=[0, 1.3 * max(raw, 1)], nice=False),
+    )
+    base = _chart(table)
+    chart = alt.layer(
+        base.mark_bar(color="#0072B2", height=16).encode(x=x, y=rows),
+        base.mark_text(align="left", dx=5, fontSize=11, color=_INK).encode(
+            x=x, y=rows, text="label:N"
+        ),
+    ).properties(width=520, height=130)
+    return Figure(
+        key,
+        "From sequencing to classification",
+        "One sample; percentages of its raw fragments (a read pair counts once).",
+        _svg(chart, key, "Fragments left after each stage"),
+        table[["stage", "fragments", "percent_of_raw"]],
+        "results/tables/ledger.tsv",
+    )
+
+
+def sample_taxa(
+    counts: pd.DataFrame, sample: str, key: str = "taxa", source: str = "", most: int = 15
+) -> Figure:
+    """The most abundant taxa of one sample, with the cohort's median and spread beside each.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        As for `composition`.
+    sample : str
+    key, source : str
+    most : int
+
+    Raises
+    ------
+    ValueError
+        If the sample has no column, or no fragments.
+    """
+    if sample not in counts.columns[3:]:
+        raise ValueError(f"the counts have no column for sample {sample!r}")
+    values = _checked_counts(counts)
+    totals = values.sum(axis=0)
+    if not totals[sample]:
+        raise ValueError(f"sample {sample!r} has no non-host fragments to draw")
+    shares = 100 * values.loc[:, totals > 0] / totals[totals > 0]
+    named = shares.drop(index=[i for i in (0, -1) if i in shares.index])
+    top = named[sample].sort_values(ascending=False, kind="stable").head(most)
+    top = top[top > 0]
+    names = counts.set_index("taxon_id")["name"].astype(str)
+    table = pd.DataFrame(
+        {
+            "taxon": names.loc[top.index].to_numpy(),
+            "percent": top.to_numpy(),
+            "cohort_median_percent": named.loc[top.index].median(axis=1).to_numpy(),
+            "cohort_p05_percent": named.loc[top.index].quantile(0.05, axis=1).to_numpy(),
+            "cohort_p95_percent": named.loc[top.index].quantile(0.95, axis=1).to_numpy(),
+        }
+    )
+    rows = alt.Y("taxon:N", title=None, sort=table["taxon"].tolist(), axis=alt.Axis(ticks=False))
+    base = _chart(table)
+    x = alt.X("percent:Q", title="Share of non-host fragments (%)")
+    chart = alt.layer(
+        base.mark_bar(color="#56B4E9", height=11).encode(x=x, y=rows),
+        base.mark_rule(color=_INK, strokeWidth=1.2).encode(
+            x=alt.X("cohort_p05_percent:Q", title="Share of non-host fragments (%)"),
+            x2="cohort_p95_percent:Q",
+            y=rows,
+        ),
+        base.mark_point(color=_INK, filled=True, size=30, shape="diamond", opacity=1).encode(
+            x="cohort_median_percent:Q", y=rows
+        ),
+    ).properties(width=520, height=max(60, 19 * len(table)))
+    caption = (
+        f"Bars: this sample, in percent of its {_fragments(float(totals[sample]))} left after "
+        "quality control and host removal. Diamond and line: median and middle 90 % of the "
+        f"{count_of(named.shape[1], 'sample')} of the cohort with fragments."
+    )
+    return Figure(
+        key,
+        "Most abundant genera of this sample",
+        caption,
+        _svg(chart, key, "Most abundant genera of the sample"),
+        table,
+        source,
+    )
+
+
+def sample_score(
+    row: pd.Series, reference: pd.Series, reference_name: str, key: str = "score"
+) -> Figure:
+    """One score with its interval against the scores of the reference samples.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the scores, with a score.
+    reference : Series
+        Scores of the reference samples, indexed by sample; without this one.
+    reference_name : str
+    key : str
+    """
+    values = reference.dropna().sort_values(kind="stable")
+    here, there = "This sample", f"{reference_name} (n = {len(values)})"
+    one = pd.DataFrame(
+        {
+            "row": [here],
+            "score": [float(row["score"])],
+            "low": [float(row["score_low"])],
+            "high": [float(row["score_high"])],
+        }
+    )
+    dots = pd.DataFrame({"row": there, "score": values.to_numpy(float)})
+    rows = alt.Y("row:N", title=None, sort=[here, there], axis=alt.Axis(ticks=False, grid=False))
+    scale = alt.Scale(zero=False, padding=12)
+    title = "Signature score (natural-log units)"
+    chart = alt.layer(
+        _chart(dots)
+        .mark_tick(color="#595959", thickness=1.5, size=22, opacity=0.7)
+        .encode(x=alt.X("score:Q", title=title, scale=scale), y=rows),
+        _chart(one)
+        .mark_rule(color="#D55E00", strokeWidth=2.5)
+        .encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q", y=rows),
+        _chart(one)
+        .mark_point(color="#D55E00", filled=True, size=110, shape="diamond", opacity=1)
+        .encode(x=alt.X("score:Q", title=title, scale=scale), y=rows),
+    ).properties(width=520, height=90)
+    # Without the names of the others: this page may be given to the person it is about.
+    shown = pd.concat(
+        [
+            one.drop(columns="row").assign(which="this sample"),
+            dots[["score"]].assign(which="reference"),
+        ],
+        ignore_index=True,
+    )[["which", "score", "low", "high"]]
+    return Figure(
+        key,
+        "Score against the reference distribution",
+        f"Each grey tick is one of {count_of(len(values), 'reference sample')} ({reference_name}) "
+        "scored by the same pipeline; the line through the diamond is the 95 % interval of this "
+        "sample, counting noise only.",
+        _svg(chart, key, "Score of the sample and of the reference samples"),
+        shown,
+        "results/signature/scores.tsv",
+    )
+
+
+def sample_contributions(table: pd.DataFrame, key: str = "contributions") -> Figure:
+    """What each taxon adds to or takes from one score, as bars from zero.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns concept, contribution; one sample.
+    key : str
+    """
+    drawn = table[["concept", "contribution"]].dropna()
+    drawn = drawn.sort_values(["contribution", "concept"], ascending=[False, True], kind="stable")
+    chart = (
+        _chart(drawn)
+        .mark_bar(height=11)
+        .encode(
+            x=alt.X("contribution:Q", title="Contribution to the score (natural-log units)"),
+            y=alt.Y("concept:N", title=None, sort=drawn["concept"].tolist()),
+            color=alt.condition(
+                "datum.contribution > 0", alt.value("#D55E00"), alt.value("#0072B2")
+            ),
+        )
+        .properties(width=520, height=max(60, 17 * len(drawn)))
+    )
+    return Figure(
+        key,
+        "What moved the score",
+        f"{len(drawn)} taxa of the signature; each bar is the weight of the taxon times the "
+        "difference between its log abundance here and the mean over the reference samples. "
+        "Right of 0 raises the score, left lowers it.",
+        _svg(chart, key, "Contribution of each taxon to the score"),
+        drawn,
+        "results/signature/contributions.tsv",
+    )
+
+
+def _alpha_panel(values: pd.DataFrame, metric: str, present: list[str], with_interval: bool) -> Any:
+    values = values.sort_values(["group", "value", "sample"], kind="stable").copy()
+    within = values.groupby("group")["value"]
+    size = within.transform("size")
+    values["offset"] = np.where(size > 1, within.cumcount() / (size - 1).clip(lower=1), 0.5)
+    middles = within.median().rename("value").reset_index().assign(offset=0.5)
+    width = 150 if len(present) < 3 else min(380, 60 * len(present))
+    turned = len(present) > 3 or max(map(len, present)) > 14
+    x = alt.X(
+        "group:N",
+        title=None,
+        sort=present,
+        scale=alt.Scale(domain=present, paddingInner=0.25, paddingOuter=0.15),
+        axis=alt.Axis(labelAngle=-35 if turned else 0, labelLimit=120, ticks=False),
+    )
+    offset = alt.XOffset("offset:Q", scale=alt.Scale(domain=[-0.08, 1.08]))
+    title = _ALPHA_TITLES.get(metric, plain(metric))
+    scale = alt.Scale(zero=False, nice=True)
+    y = alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5))
+    base = _chart(values[["sample", "group", "offset", "value", "low", "high"]])
+    channels = _group_channels(present, legend=False)
+    layers: list[Any] = []
+    if with_interval:
+        layers.append(
+            base.mark_rule(opacity=0.7, strokeWidth=1.3).encode(
+                x=x,
+                xOffset=offset,
+                y=alt.Y("low:Q", title=title, scale=scale),
+                y2="high:Q",
+                color=channels["color"],
+            )
+        )
+    layers += [
+        base.mark_point(size=42 if with_interval else 12, filled=True, opacity=0.85).encode(
+            x=x, xOffset=offset, y=y, **channels
+        ),
+        _chart(middles)
+        .mark_tick(color=_INK, thickness=2, size=0.6 * width / len(present), orient="horizontal")
+        .encode(x=x, xOffset=offset, y=y),
+    ]
+    return alt.layer(*layers).properties(width=width, height=210)
+
+
+_ALPHA_TITLES = {
+    "observed": "Observed genera (count)",
+    "chao1": "Chao1 richness (estimated count)",
+    "shannon": "Shannon entropy (nats)",
+    "simpson": "Simpson index (0 to 1)",
+    "pielou": "Pielou evenness (0 to 1)",
+    "hill_q0": "Hill number q = 0 (effective taxa)",
+    "hill_q1": "Hill number q = 1 (effective taxa)",
+    "hill_q2": "Hill number q = 2 (effective taxa)",
+}
+
+
+def _contribution_spread(cells: pd.DataFrame, concepts: list[str], groups: pd.Series) -> Any:
+    grouped = cells.assign(group=groups.reindex(cells["sample"]).astype(str).to_numpy())
+    present = [str(g) for g in groups.cat.categories if (grouped["group"] == str(g)).any()]
+    spread = grouped.groupby(["concept", "group"], sort=True)["contribution"]
+    quantiles = pd.DataFrame(
+        {f"p{round(100 * q):02d}": spread.quantile(q) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
+    ).reset_index()
+    title = "Contribution to the score (natural-log units)"
+    rows = alt.Y("concept:N", title=None, sort=concepts, axis=alt.Axis(labelLimit=190, ticks=False))
+    dodge = alt.YOffset("group:N", sort=present, scale=alt.Scale(domain=present))
+    channels = _group_channels(present)
+    base = _chart(quantiles)
+    return alt.layer(
+        base.mark_rule(strokeWidth=1).encode(
+            x=alt.X("p05:Q", title=title),
+            x2="p95:Q",
+            y=rows,
+            yOffset=dodge,
+            color=channels["color"],
+        ),
+        base.mark_rule(strokeWidth=3.5).encode(
+            x=alt.X("p25:Q", title=title),
+            x2="p75:Q",
+            y=rows,
+            yOffset=dodge,
+            color=channels["color"],
+        ),
+        base.mark_point(size=50, filled=True, opacity=1).encode(
+            x=alt.X("p50:Q", title=title), y=rows, yOffset=dodge, **channels
+        ),
+    ).properties(width=560, height=len(concepts) * max(16, 9 * len(present)))
+
+
+def _effects(part: pd.DataFrame, order: list[str], title: str, named: bool, max_fdr: float) -> Any:
+    rows = alt.Y(
+        "taxon:N",
+        title=None,
+        sort=order,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(labelLimit=190, ticks=False, labels=named),
+    )
+    base = _chart(part[["taxon", "effect", "low", "high", "found"]])
+    axis = alt.Axis(tickCount=6)
+    zero = _chart(pd.DataFrame({"effect": [0.0]}))
+    return alt.layer(
+        zero.mark_rule(color=_FAINT, strokeWidth=1.2).encode(
+            x=alt.X("effect:Q", title=title, axis=axis)
+        ),
+        base.mark_rule(color="#0072B2", strokeWidth=1.6).encode(
+            x=alt.X("low:Q", title=title, axis=axis), x2="high:Q", y=rows
+        ),
+        base.mark_point(size=60, stroke="#0072B2", strokeWidth=1.6, opacity=1).encode(
+            x=alt.X("effect:Q", title=title, axis=axis),
+            y=rows,
+            fill=alt.Fill(
+                "found:N",
+                title=f"q ≤ {max_fdr:g}",
+                scale=alt.Scale(domain=["yes", "no"], range=["#0072B2", "white"]),
+                legend=alt.Legend(orient="top", symbolType="circle", symbolStrokeColor="#0072B2"),
+            ),
+        ),
+    ).properties(height=max(60, 19 * len(order)))
+
+
+def _ledger_parts(table: pd.DataFrame) -> pd.DataFrame:
+    counted = table[table["raw"].notna()].copy()
+    wanted = ["raw", "failed_qc", "host", "non_host", "classified", "unclassified", "bacterial"]
+    holes = counted[wanted].isna()
+    if holes.any(axis=None):
+        row, column = np.argwhere(holes.to_numpy())[0]
+        raise ValueError(
+            f"ledger: sample {counted['sample'].iloc[row]!r} has raw fragments but no "
+            f"{wanted[column]}; "
+            "leave every count of a sample empty or none"
+        )
+    counted = counted.astype(dict.fromkeys(wanted, float))
+    for total, parts in {
+        "raw": ["failed_qc", "host", "non_host"],
+        "non_host": ["classified", "unclassified"],
+    }.items():
+        wrong = counted[counted[total] != counted[parts].sum(axis=1)]
+        if not wrong.empty:
+            row = wrong.iloc[0]
+            raise ValueError(
+                f"ledger: sample {row['sample']!r} has {total} = {row[total]:.0f}, but "
+                f"{' + '.join(parts)} = {row[parts].sum():.0f}; the ledger must be made again"
+            )
+    counted["other_classified"] = counted["classified"] - counted["bacterial"]
+    below = counted[counted["other_classified"] < 0]
+    if not below.empty:
+        row = below.iloc[0]
+        raise ValueError(
+            f"ledger: sample {row['sample']!r} has {row['bacterial']:.0f} bacterial fragments, "
+            f"more than the {row['classified']:.0f} classified; the ledger must be made again"
+        )
+    return counted[["sample", "raw", *LEDGER_PARTS]].reset_index(drop=True)
+
+
+def _checked_counts(counts: pd.DataFrame) -> pd.DataFrame:
+    ids = counts["taxon_id"]
+    if ids.duplicated().any():
+        raise ValueError(f"counts: taxon_id {ids[ids.duplicated()].iloc[0]} has two rows")
+    values = counts.drop(columns=["name", "lineage"]).set_index("taxon_id").astype(float)
+    wrong = ~(values >= 0)
+    if wrong.any(axis=None):
+        row, column = np.argwhere(wrong.to_numpy())[0]
+        raise ValueError(
+            f"counts: taxon_id {values.index[row]}, sample {values.columns[column]!r} is "
+            f"{values.iloc[row, column]}; a count is 0 or more and never empty"
+        )
+    return values
+
+
+def _top_taxa(
+    counts: pd.DataFrame, groups: pd.Series, n_taxa: int
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    values = _checked_counts(counts)
+    totals = values.sum(axis=0)
+    shares = values.loc[:, totals > 0] / totals[totals > 0]
+    rest = [i for i in (0, -1) if i in shares.index]
+    named = shares.drop(index=rest)
+    ranked = named.mean(axis=1).sort_values(ascending=False, kind="stable")
+    top = [taxon for taxon in ranked.index[:n_taxa] if ranked[taxon] > 0]
+    labels = counts.set_index("taxon_id")["name"].astype(str)
+    names = [
+        name if (labels.loc[top] == name).sum() == 1 else f"{name} ({taxon})"
+        for taxon, name in labels.loc[top].items()
+    ]
+    table = named.loc[top].set_axis(names, axis="index").T
+    table["Other taxa"] = named.drop(index=top).sum(axis=0)
+    for taxon, name in ((-1, "Unassigned at this rank"), (0, "Unclassified")):
+        table[name] = shares.loc[taxon] if taxon in shares.index else 0.0
+    position = pd.Series(groups.cat.codes.to_numpy(), index=groups.index)
+    leading = table[names[0]] if names else table["Other taxa"]
+    order = sorted(table.index, key=lambda s: (position.get(s, len(groups)), -leading[s], s))
+    return table, order, names
+
+
+def _stacked(rows: Sequence[str], values: np.ndarray, parts: Sequence[str]) -> pd.DataFrame:
+    ends = values.cumsum(axis=1)
+    starts = ends - values
+    return pd.DataFrame(
+        {
+            "sample": np.repeat(np.asarray(rows, dtype=object), len(parts)),
+            "part": np.tile(np.asarray(parts, dtype=object), len(rows)),
+            "start": starts.ravel().round(4),
+            "end": ends.ravel().round(4),
+        }
+    ).loc[lambda table: table["end"] > table["start"]]
+
+
+def _bars(
+    stacked: pd.DataFrame,
+    samples: list[str],
+    colour: alt.Color,
+    title: str,
+    number: str,
+    *,
+    width: int,
+    names: bool = True,
+    most: float | None = None,
+) -> alt.Chart:
+    scale = alt.Scale(domain=[0, most], nice=False) if most else alt.Scale(zero=True)
+    axis = alt.Axis(format=number, tickCount=5, labels=bool(title), ticks=bool(title))
+    return (
+        _chart(stacked)
+        .mark_bar(stroke="white", strokeWidth=0.5)
+        .encode(
+            y=alt.Y(
+                "sample:N",
+                title=None,
+                sort=samples,
+                scale=alt.Scale(domain=samples, paddingInner=0.12),
+                axis=alt.Axis(labels=names, labelLimit=150, ticks=False, grid=False),
+            ),
+            x=alt.X("start:Q", title=title or None, scale=scale, axis=axis),
+            x2="end:Q",
+            color=colour,
+        )
+        .properties(width=width, height=max(24, 15 * len(samples)))
+    )
+
+
+def _areas(
+    values: np.ndarray,
+    parts: Sequence[str],
+    colour: alt.Color,
+    title: str,
+    samples_title: str,
+    blocks: Sequence[tuple[str, int]] = (),
+) -> Any:
+    n_samples = len(values)
+    # A step needs its right edge: the last sample is repeated one place further.
+    closed = np.vstack([values, values[-1:]])
+    ends = closed.cumsum(axis=1)
+    table = pd.DataFrame(
+        {
+            "rank": np.repeat(np.arange(n_samples + 1), len(parts)),
+            "part": np.tile(np.asarray(parts, dtype=object), n_samples + 1),
+            "start": (ends - closed).ravel().round(2),
+            "end": ends.ravel().round(2),
+        }
+    )
+    x = _rank_axis(n_samples, samples_title)
+    area = (
+        _chart(table)
+        .mark_area(interpolate="step-after", opacity=1)
+        .encode(
+            x=x,
+            y=alt.Y(
+                "start:Q",
+                title=title,
+                scale=alt.Scale(domain=[0, 100], nice=False),
+                axis=alt.Axis(format=".0f", tickCount=5),
+            ),
+            y2="end:Q",
+            color=colour,
+        )
+    )
+    layers: list[Any] = [area]
+    named = [(name, size) for name, size in blocks if name != ALL_SAMPLES]
+    edges = np.cumsum([0, *(size for _, size in named)])
+    if len(edges) > 2:
+        layers.append(
+            _chart(pd.DataFrame({"rank": edges[1:-1]}))
+            .mark_rule(color=_INK, strokeWidth=1.5)
+            .encode(x=alt.X("rank:Q"))
+        )
+    chart = alt.layer(*layers).properties(width=_WIDTH - (200 if blocks else 0), height=260)
+    if not named:
+        return chart
+    # Narrow groups take two lines in turn, so that neighbours do not run into each other.
+    bands = pd.DataFrame(
+        {
+            "rank": (edges[:-1] + edges[1:]) / 2,
+            "line": [i % 2 if len(named) > 3 else 0 for i in range(len(named))],
+            "name": [f"{name} (n = {size})" for name, size in named],
+        }
+    )
+    heads = (
+        _chart(bands)
+        .mark_text(fontSize=11, color=_INK)
+        .encode(
+            x=alt.X("rank:Q", axis=None, scale=alt.Scale(domain=[0, n_samples], nice=False)),
+            y=alt.Y("line:O", axis=None),
+            text="name:N",
+        )
+        .properties(width=_WIDTH - 200, height=16 * (1 + int(bands["line"].max())))
+    )
+    return alt.vconcat(heads, chart, spacing=2)
+
+
+def _rank_axis(n_samples: int, title: str | None) -> alt.X:
+    return alt.X(
+        "rank:Q",
+        title=title,
+        scale=alt.Scale(domain=[0, n_samples], nice=False),
+        axis=alt.Axis(grid=False, tickCount=6, format="~d"),
+    )
+
+
+def _group_channels(present: list[str], legend: bool = True) -> dict[str, Any]:
+    """Colour and shape say the same, so that the figure reads in grey too."""
+    shown = (
+        alt.Legend(orient="top", symbolSize=80, labelLimit=220)
+        if legend and present != [ALL_SAMPLES]
+        else None
+    )
+    named = [name for name in present if name != NO_GROUP]
+    hues = {name: GROUP_COLOURS[i % len(GROUP_COLOURS)] for i, name in enumerate(named)}
+    marks = {
+        name: GROUP_SHAPES[(i + i // len(GROUP_COLOURS)) % len(GROUP_SHAPES)]
+        for i, name in enumerate(named)
+    }
+    return {
+        "color": alt.Color(
+            "group:N",
+            title=None,
+            scale=alt.Scale(domain=present, range=[hues.get(name, _FAINT) for name in present]),
+            legend=shown,
+        ),
+        "shape": alt.Shape(
+            "group:N",
+            title=None,
+            scale=alt.Scale(domain=present, range=[marks.get(name, "stroke") for name in present]),
+            legend=shown,
+        ),
+    }
+
+
+def _chart(table: pd.DataFrame) -> alt.Chart:
+    # Inline values: altair's default transformer refuses more than 5,000 rows.
+    records: Any = table.astype(object).where(table.notna(), None).to_dict("records")
+    return alt.Chart(alt.InlineData(values=records))
+
+
+def _svg(chart: Any, key: str, description: str) -> str:
+    """Draw, then cut what a static figure does not need and make its ids unique in the page."""
+    chart = chart.configure(
+        aria=False,
+        font=_FONT,
+        background="white",
+        padding=4,
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(
+            labelFontSize=11,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            labelColor=_INK,
+            titleColor=_INK,
+            gridColor="#E8E8E8",
+            domainColor=_FAINT,
+            tickColor=_FAINT,
+        ),
+        legend=alt.LegendConfig(labelFontSize=11, titleFontSize=11, labelColor=_INK),
+        title=alt.TitleConfig(fontSize=12, anchor="start", color=_INK, fontWeight="bold", offset=4),
+        concat=alt.CompositionConfig(spacing=14),
+    )
+    svg = str(vl_convert.vegalite_to_svg(chart.to_dict()))
+    svg = re.sub(r' (?:aria-[a-z]+|role|class|pointer-events|font-family)="[^"]*"', "", svg)
+    svg = svg.replace(' opacity="1"', "")
+    svg = re.sub(
+        r'(?<= )(d|transform)="[^"]*"',
+        lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group()),
+        svg,
+    )
+    # vega numbers its ids through the life of the process: number them anew within the figure.
+    for position, name in enumerate(re.findall(r' id="([^"]+)"', svg), start=1):
+        svg = svg.replace(f' id="{name}"', f' id="{key}-{position}"')
+        svg = svg.replace(f"url(#{name})", f"url(#{key}-{position})")
+    svg = svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
+    head = f'<svg role="img" aria-label="{_attribute(description)}" font-family="{_FONT}" '
+    return svg.replace("<svg ", head, 1)
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def _fragments(number: float) -> str:
+    return count_of(int(number), "fragment")
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"
+
+
+def _left_out(names: Sequence[str], reason: str, most: int = 8) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f" Not drawn ({reason}): {', '.join(names[:most])}{more}."

@@ -1,0 +1,86 @@
+"""The ledger: where every fragment of every sample went; and the status of every row of the sheet.
+
+Only the standard library. A fragment is a read pair, or a single-end read.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from moodbiome.tools import require_equal
+
+LEDGER = (
+    *("raw", "failed_qc", "host", "non_host"),
+    *("classified", "unclassified", "bacterial", "archaeal"),
+)
+
+
+def reconcile(profile: dict[str, Any]) -> None:
+    """Raise ToolError, with both numbers, if a sample's account does not add up.
+
+    Parameters
+    ----------
+    profile
+        One sample's account from `moodbiome.classification.classify_sample`; a failed sample has
+        None for all counts, and nothing to add up.
+
+    Examples
+    --------
+    >>> reconcile(dict(sample="S1", assay="16S", status="ok", raw=9, failed_qc=1, host=1,
+    ...     non_host=6, classified=4, unclassified=2, bacterial=4, archaeal=0))
+    Traceback (most recent call last):
+    moodbiome.tools.ToolError: sample S1 (16S), ledger: failed_qc + host + non_host: 8 of 9 given
+    """
+    if profile["status"] == "failed":
+        return
+    place = f"sample {profile['sample']} ({profile['assay']}), ledger"
+    parts = profile["failed_qc"] + profile["host"] + profile["non_host"]
+    require_equal("failed_qc + host + non_host", profile["raw"], parts, place)
+    parts = profile["classified"] + profile["unclassified"]
+    require_equal("classified + unclassified", profile["non_host"], parts, place)
+    known = profile["bacterial"] + profile["archaeal"]
+    require_equal(
+        "bacterial + archaeal, at most",
+        max(known, profile["classified"]),
+        profile["classified"],
+        place,
+    )
+
+
+def sample_status(profile: dict[str, Any], excluded: str, low_depth: int) -> tuple[str, str]:
+    """Status of a sample and the reason for it (empty when ok).
+
+    Parameters
+    ----------
+    profile
+        As for `reconcile`.
+    excluded
+        Why the user left the sample out; empty if not.
+    low_depth
+        Classified bacterial and archaeal fragments below which a sample is `low_depth`.
+
+    Returns
+    -------
+    (status, reason)
+        `failed`, `empty`, `excluded`, `low_depth` or `ok`: the first that applies.
+    """
+    if profile["status"] != "ok":
+        return profile["status"], profile["reason"]
+    if excluded:
+        return "excluded", f"excluded in the sample sheet: {excluded}"
+    prokaryotic = profile["bacterial"] + profile["archaeal"]
+    if prokaryotic < low_depth:
+        return "low_depth", (
+            f"{prokaryotic} fragments classified as bacterial or archaeal, fewer than {low_depth}"
+        )
+    return "ok", ""
+
+
+def tsv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as TSV text; None is an empty cell.
+
+    >>> tsv(["sample", "raw"], [["S1", 0], ["S2", None]])
+    'sample\\traw\\nS1\\t0\\nS2\\t\\n'
+    """
+    lines = [header, *rows]
+    cells = (["" if cell is None else str(cell) for cell in line] for line in lines)
+    return "".join("\t".join(line) + "\n" for line in cells)

@@ -1,0 +1,311 @@
+"""The sample sheet: one row a sequencing run, read and checked as a whole.
+
+Only the standard library: every cluster job reads the sheet again.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from moodbiome.faults import Fault, suggestion
+
+REQUIRED = ("sample", "fastq_1")
+DEFAULTS = {
+    "run": "1",
+    "fastq_2": "",
+    "assay": "shotgun",
+    "sample_type": "sample",
+    "exclude": "",
+}
+ASSAYS = ("shotgun", "amplicon")
+SAMPLE_TYPES = ("sample", "negative_control", "positive_control")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+_PATHS = ("fastq_1", "fastq_2")
+_OF_UNIT = ("sample", "assay", "run", *_PATHS)
+
+
+class Unit(NamedTuple):
+    """One row of the sheet: the files of one run of one sample."""
+
+    sample: str
+    assay: str
+    run: str
+    fastq_1: str
+    fastq_2: str
+    row: int
+
+    @property
+    def files(self) -> list[str]:
+        return [self.fastq_1, self.fastq_2] if self.fastq_2 else [self.fastq_1]
+
+
+@dataclass
+class Sheet:
+    """What a sound sheet says.
+
+    Attributes
+    ----------
+    units
+        Rows in the sheet's order; (sample, assay, run) is unique.
+    metadata
+        Sample -> column -> cell, for every column that is not about files; cells are text, and an
+        empty cell is the empty string.
+    """
+
+    units: list[Unit] = field(default_factory=list)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> list[tuple[str, str]]:
+        """(sample, assay) pairs, in the sheet's order."""
+        return list(dict.fromkeys((unit.sample, unit.assay) for unit in self.units))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the metadata columns, in the sheet's order."""
+        return list(next(iter(self.metadata.values()), {}))
+
+
+def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
+    """Read a sample sheet (TSV or CSV) and find everything wrong with it.
+
+    Parameters
+    ----------
+    path
+        The sheet. A byte order mark, CRLF line ends, blank lines and lines that begin with ``#``
+        are accepted. Paths in it start at the sheet's own folder.
+
+    Returns
+    -------
+    (Sheet, list of Fault)
+        The sheet is to be used only if there is no fault. Row numbers count the file's lines from
+        1, as editors do.
+    """
+    name = path.name
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return Sheet(), [
+            Fault(
+                str(path), "is missing", "write a sample sheet or correct `samples:` in the config"
+            )
+        ]
+    except (OSError, UnicodeDecodeError) as error:
+        return Sheet(), [Fault(str(path), f"cannot be read ({error})", "save it as UTF-8 text")]
+    rows, faults = _cells(text, name)
+    if not rows:
+        return Sheet(), faults
+    header = rows[0][1]
+    faults += _header_faults(header, name)
+    if faults:
+        return Sheet(), faults
+    if len(rows) == 1:
+        return Sheet(), [
+            Fault(name, "holds a header and no sample", "add one row for each sequencing run")
+        ]
+
+    records = [(line, dict(zip(header, cells, strict=True))) for line, cells in rows[1:]]
+    sheet = Sheet()
+    for line, record in records:
+        cell = {**DEFAULTS, **{key: value for key, value in record.items() if value}}
+        faults += _cell_faults(cell, f"{name}, row {line}")
+        unit = Unit(**{key: cell.get(key, "") for key in _OF_UNIT}, row=line)
+        sheet.units.append(unit)
+        rest = {key: value for key, value in record.items() if key not in _OF_UNIT}
+        rest |= {key: cell[key] for key in ("sample_type", "exclude")}
+        faults += _disagreements(sheet.metadata.setdefault(unit.sample, rest), rest, unit, name)
+    faults += _repeats(sheet.units, name)
+    faults += _layout_faults(sheet.units, name)
+    faults += _file_faults(sheet.units, path.parent, name)
+    return sheet, faults
+
+
+def _cells(text: str, name: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
+    """Rows with their line numbers, stripped of surrounding spaces; ragged rows are faults."""
+    lines = text.splitlines()
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    if not first:
+        return [], [Fault(name, "is empty", "write a header and one row for each sequencing run")]
+    delimiter = "\t" if "\t" in first else ","
+    if delimiter not in first and ";" in first:
+        return [], [
+            Fault(name, "is separated by semicolons", "save it separated by tabs or commas")
+        ]
+    rows: list[tuple[int, list[str]]] = []
+    faults = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    for cells in reader:
+        cells = [cell.strip() for cell in cells]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        line = reader.line_num
+        if rows and len(cells) != len(rows[0][1]):
+            faults.append(
+                Fault(
+                    f"{name}, row {line}",
+                    f"has {len(cells)} cells under a header of {len(rows[0][1])}",
+                    "give every row one cell a column (an empty one where nothing is known)",
+                )
+            )
+            continue
+        rows.append((line, cells))
+    return rows, faults
+
+
+def _header_faults(header: list[str], name: str) -> list[Fault]:
+    faults = []
+    for column, count in Counter(header).items():
+        if not column:
+            faults.append(Fault(f"{name}, header", "has a column without a name", "name it"))
+        elif count > 1:
+            faults.append(Fault(f"{name}, header", f"names {column!r} {count} times", "rename one"))
+    known = [*REQUIRED, *DEFAULTS]
+    missing = [column for column in REQUIRED if column not in header]
+    for column in missing:
+        faults.append(Fault(f"{name}, header", f"lacks the column {column!r}", "add it"))
+    # A metadata column may have any name but one that is nearly a known name: that is a slip of
+    # the hand, and the files or lanes under it would be ignored.
+    for column in header:
+        if column not in known and (hint := suggestion(column, known)):
+            faults.append(
+                Fault(
+                    f"{name}, header",
+                    f"has the unknown column {column!r}",
+                    f"{hint}If it is metadata, give it another name",
+                )
+            )
+    return faults
+
+
+def _cell_faults(cell: dict[str, str], place: str) -> list[Fault]:
+    faults = []
+    for column in REQUIRED:
+        if not cell.get(column):
+            faults.append(Fault(f"{place}, column {column!r}", "is empty", "fill it"))
+    for column in ("sample", "run"):
+        if cell.get(column) and not NAME.fullmatch(cell[column]):
+            faults.append(Fault(f"{place}, column {column!r}", f"is {cell[column]!r}", NAME_RULE))
+    for column, allowed in (("assay", ASSAYS), ("sample_type", SAMPLE_TYPES)):
+        if cell[column] not in allowed:
+            faults.append(
+                Fault(
+                    f"{place}, column {column!r}",
+                    f"is {cell[column]!r}",
+                    f"{suggestion(cell[column], allowed)}use one of {', '.join(allowed)}",
+                )
+            )
+    for column, value in cell.items():
+        if any(ord(character) < 32 for character in value):
+            faults.append(
+                Fault(
+                    f"{place}, column {column!r}",
+                    f"holds a control character: {value!r}",
+                    "remove it",
+                )
+            )
+    return faults
+
+
+def _disagreements(
+    first: dict[str, str], here: dict[str, str], unit: Unit, name: str
+) -> list[Fault]:
+    """Metadata belongs to a sample: its rows must say the same."""
+    return [
+        Fault(
+            f"{name}, row {unit.row}, column {column!r}",
+            f"is {value!r}; an earlier row of sample {unit.sample!r} says {first[column]!r}",
+            "make the rows of a sample agree",
+        )
+        for column, value in here.items()
+        if value != first[column]
+    ]
+
+
+def _repeats(units: list[Unit], name: str) -> list[Fault]:
+    faults = []
+    seen: dict[tuple[str, ...], int] = {}
+    spelling: dict[str, str] = {}
+    for unit in units:
+        key = (unit.sample, unit.assay, unit.run)
+        if key in seen:
+            faults.append(
+                Fault(
+                    f"{name}, row {unit.row}",
+                    f"repeats sample {unit.sample!r}, run {unit.run!r} of row {seen[key]}",
+                    "give each lane or run of a sample its own name in the column 'run'",
+                )
+            )
+        seen.setdefault(key, unit.row)
+        other = spelling.setdefault(unit.sample.lower(), unit.sample)
+        if other != unit.sample:
+            faults.append(
+                Fault(
+                    f"{name}, row {unit.row}, column 'sample'",
+                    f"{unit.sample!r} and {other!r} differ only in case",
+                    "on some file systems their results would overwrite each other: rename one",
+                )
+            )
+    return faults
+
+
+def _layout_faults(units: list[Unit], name: str) -> list[Fault]:
+    """Runs of a sample are classified together, so they must all be paired or all single-end."""
+    first: dict[tuple[str, str], Unit] = {}
+    faults = []
+    for unit in units:
+        other = first.setdefault((unit.sample, unit.assay), unit)
+        if bool(unit.fastq_2) != bool(other.fastq_2):
+            faults.append(
+                Fault(
+                    f"{name}, row {unit.row}",
+                    f"sample {unit.sample!r} mixes paired and single-end (see row {other.row})",
+                    "give both mates of every run, or make the single-end run its own sample",
+                )
+            )
+    return faults
+
+
+def _file_faults(units: list[Unit], folder: Path, name: str) -> list[Fault]:
+    faults = []
+    used: dict[Path, str] = {}
+    for unit in units:
+        for column in _PATHS:
+            value = getattr(unit, column)
+            if not value:
+                continue
+            place = f"{name}, row {unit.row}, column {column!r}"
+            file = folder / value
+            if not file.exists():
+                faults.append(
+                    Fault(
+                        place,
+                        f"no file {value!r} in {str(folder)!r}",
+                        "correct the path; paths start at the sheet's folder",
+                    )
+                )
+                continue
+            if not file.is_file():
+                faults.append(Fault(place, f"{value!r} is not a file", "name a FASTQ file"))
+                continue
+            real = file.resolve()
+            if column == "fastq_2" and used.get(real) == f"row {unit.row}, column 'fastq_1'":
+                faults.append(
+                    Fault(
+                        place,
+                        f"is the same file as fastq_1: {value!r}",
+                        "name the second mates' file",
+                    )
+                )
+            elif real in used:
+                faults.append(
+                    Fault(
+                        place, f"{value!r} is used in {used[real]} already", "name each file once"
+                    )
+                )
+            used.setdefault(real, f"row {unit.row}, column {column!r}")
+    return faults

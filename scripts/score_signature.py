@@ -1,0 +1,49 @@
+"""Score every sample by the depression signature (rule score_signature)."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from moodbiome.cohort import of_assay, read_cohort, why_unusable
+from moodbiome.evidence import read_table, resolve_members
+from moodbiome.signature import score_samples
+from moodbiome.tables import read_counts
+
+snake_in, params = snakemake.input, snakemake.params
+ledger = pd.read_table(snake_in.ledger, dtype={"sample": str})
+cohort = read_cohort(snake_in.status, snake_in.metadata)
+taxa = read_table(Path(snake_in.taxa), "taxa")
+concepts = read_table(Path(snake_in.concepts), "concepts")
+
+scores, contributions = [], []
+for number, assay in enumerate(params.assays):
+    database = pd.read_table(snake_in.database_taxa[number], index_col="taxon_id")
+    counted = ledger[ledger["assay"] == assay].set_index("sample")
+    samples = of_assay(cohort, assay)
+    usable = samples[samples["is_usable"]]
+    reference = []
+    if params.group:
+        reference = usable.index[usable[params.group] == params.reference].tolist()
+    score, contribution = score_samples(
+        read_counts(snake_in.genus[number]),
+        read_counts(snake_in.species[number]),
+        resolve_members(taxa, concepts, database, params.nomenclature[assay]),
+        counted["bacterial"] + counted["archaeal"],
+        known=database.index,
+        seed=params.seed,
+        profile=params.profile,
+        reference=reference,
+        refused=why_unusable(samples),
+        offset=params.offset,
+        draws=params.draws,
+    )
+    score.insert(len(score.columns), "assay", assay)
+    contribution.insert(len(contribution.columns), "assay", assay)
+    scores.append(score)
+    contributions.append(contribution)
+
+rounded = {"sep": "\t", "float_format": "%.6g"}
+pd.concat(scores).to_csv(snakemake.output.scores, index_label="sample", **rounded)
+pd.concat(contributions).to_csv(snakemake.output.contributions, index=False, **rounded)
+n_scored = sum((score["status"] == "ok").sum() for score in scores)
+Path(snakemake.log[0]).write_text(f"{n_scored} of {sum(map(len, scores))} samples scored\n")

@@ -1,0 +1,83 @@
+"""Building, listing and recognising databases."""
+
+import shutil
+import struct
+
+import pytest
+
+from moodbiome.database import DATABASE_FILES, build_database, database_taxa, fingerprint
+from moodbiome.tools import ToolError
+
+RANKS = [(1, 1, "no rank"), (2, 1, "superkingdom"), (1350, 2, "genus"), (1351, 1350, "species")]
+NODES = "".join(f"{taxon}\t|\t{parent}\t|\t{rank}\t|\n" for taxon, parent, rank in RANKS)
+NAMES = "".join(
+    f"{taxon}\t|\t{name}\t|\t\t|\tscientific name\t|\n"
+    for taxon, name in [(1, "root"), (2, "Bacteria"), (1350, "Enterococcus"), (1351, "E. faecalis")]
+)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    genomes, taxonomy = tmp_path / "genomes", tmp_path / "taxonomy"
+    genomes.mkdir()
+    taxonomy.mkdir()
+    (taxonomy / "nodes.dmp").write_text(NODES)
+    (taxonomy / "names.dmp").write_text(NAMES)
+    sequence = "ACGTTGCATGCCGATTAGCCATCGGATTACGGCATCGAATTCGGCATTAGCCGATCAGGCTTAACG" * 20
+    (genomes / "E_faecalis_1351.fna").write_text(f">contig one\n{sequence}\n")
+    return genomes, taxonomy
+
+
+def taxo(nodes, names=b"root\0E. coli\0", ranks=b"no rank\0species\0"):
+    body = b"".join(struct.pack("<7Q", *node) for node in nodes)
+    return (
+        b"K2TAXDAT" + struct.pack("<3Q", len(nodes), len(names), len(ranks)) + body + names + ranks
+    )
+
+
+NONE = (0, 0, 0, 0, 0, 0, 0)
+
+
+def test_the_taxa_of_a_database_are_read_by_hand(tmp_path):
+    path = tmp_path / "taxo.k2d"
+    path.write_bytes(taxo([NONE, (0, 2, 1, 0, 0, 1, 0), (1, 0, 0, 5, 8, 562, 0)]))
+    assert list(database_taxa(path)) == [(1, 0, "no rank", "root"), (562, 1, "species", "E. coli")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is not a Kraken2 taxonomy"), (b"x" * 40, "is not a"), (taxo([NONE])[:-3], "cut short")],
+)
+def test_a_broken_taxonomy_is_named(tmp_path, content, said):
+    path = tmp_path / "taxo.k2d"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"taxo.k2d.*{said}"):
+        list(database_taxa(path))
+
+
+@pytest.mark.skipif(not shutil.which("kraken2-build"), reason="kraken2 is needed")
+def test_a_database_is_built_from_genomes(tmp_path, inputs):
+    folder = tmp_path / "database"
+    build_database(*inputs, folder, threads=1, log=tmp_path / "log")
+    assert {row[0] for row in database_taxa(folder / "taxo.k2d")} == {1, 2, 1350, 1351}
+    # opts.k2d is left out: Kraken2 writes a structure whose padding is not set.
+    files = [folder / name for name in DATABASE_FILES if name != "opts.k2d"]
+    first = fingerprint(files)
+    assert (folder / "library.kraken").read_text().startswith("C\tcontig.1351|kraken:taxid|1351")
+    build_database(*inputs, folder, threads=1, log=tmp_path / "log")
+    assert fingerprint(files) == first
+
+
+def test_a_genome_of_an_unknown_taxon_is_named(tmp_path, inputs):
+    (inputs[0] / "E_new_99999.fna").write_text(">c\nACGT\n")
+    with pytest.raises(ToolError, match=r"E_new_99999.fna: taxon 99999 is not in nodes.dmp"):
+        build_database(*inputs, tmp_path / "database", threads=1, log=tmp_path / "log")
+
+
+def test_the_fingerprint_sees_any_change_but_not_the_place(tmp_path):
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "hash.k2d").write_text("same" if folder != "c" else "changed")
+    a, b, c = (fingerprint([tmp_path / folder / "hash.k2d"]) for folder in "abc")
+    assert a == b
+    assert a["sha256"] != c["sha256"]

@@ -1,0 +1,131 @@
+"""The settings: typos, types, and what they name that is not there."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from moodbiome.settings import check_against_sheet, check_settings
+from moodbiome.sheet import read_sheet
+
+ROOT = Path(__file__).parents[2]
+MINIMAL = ROOT / "tests/workflow/minimal"
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    monkeypatch.chdir(MINIMAL)
+    settings = deepcopy(DEFAULTS)
+    settings["host"]["fasta"] = "host.fna"
+    settings["databases"]["shotgun"]["path"] = "database"
+    return settings
+
+
+@pytest.fixture
+def sheet():
+    return read_sheet(MINIMAL / "samples.tsv")[0]
+
+
+def change(settings, key, value):
+    *path, last = key.split(".")
+    for part in path:
+        settings = settings[part]
+    settings[last] = value
+
+
+def closed(schema):
+    """Every object of a schema, to see that none takes unknown keys."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        for value in schema.values():
+            yield from closed(value)
+
+
+def test_the_shipped_settings_are_sound():
+    assert check_settings(DEFAULTS, SCHEMA) == []
+
+
+def test_the_schema_is_closed_at_every_level():
+    objects = list(closed(SCHEMA))
+    assert len(objects) >= 10
+    for schema in objects:
+        assert schema["additionalProperties"] is False
+        assert set(schema["required"]) == set(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("sed", 1, "config: sed: is not a setting; did you mean 'seed'?"),
+        ("reads.min_lenght_bp", 1, "reads.min_lenght_bp: is not a setting; did you mean 'min_len"),
+        ("databases.shotgun.pth", "x", "databases.shotgun.pth: is not a setting; did you mean 'p"),
+        ("databases.wgs", {}, "config: databases.wgs: is not a setting"),
+        ("seed", "one", "config: seed: is 'one', which is not of type 'integer'"),
+        ("seed", -1, "config: seed: is -1, which is less than the minimum of 0"),
+        ("profile.confidence", 2, "profile.confidence: is 2, which is greater than the maximum"),
+        ("on_failure", "ignore", "on_failure: is 'ignore', which is not one of ['continue', 'stop"),
+        ("tables.ranks", ["genus"], "config: tables.ranks"),
+        ("tables.ranks", ["genus", "species", "strain"], "'strain', which is not one of"),
+        ("host", "human", "config: host: is 'human', which is not of type 'object'"),
+        ("report.multiqc", True, "report.multiqc: is True, which is not one of"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(settings, key, value, said):
+    change(settings, key, value)
+    assert said in "\n".join(map(str, check_settings(settings, SCHEMA)))
+
+
+def test_a_missing_setting_is_named(settings):
+    del settings["reads"]["min_length_bp"]
+    assert "config: reads.min_length_bp: is missing" in str(check_settings(settings, SCHEMA)[0])
+
+
+def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
+    assert check_against_sheet(settings, sheet) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("host.fasta", "", "config: host: no host is named; set one of host.index and host.fasta"),
+        ("host.index", "i", "both host.index and host.fasta are set"),
+        ("host.fasta", "no.fna", "host.fasta: no file 'no.fna'"),
+        ("databases.shotgun.path", "", "databases.shotgun: no database is named; the sheet has"),
+        ("databases.shotgun.path", "reads", "'reads' is no Kraken2 database: it lacks hash.k2d"),
+        ("signature.taxa", "mine.tsv", "signature.taxa: no file 'mine.tsv'"),
+        ("cohort.group", "grup", "no column 'grup'; did you mean 'group'?"),
+        ("cohort.reference", "contrl", "no sample has 'contrl' in column 'group'; did you mean 'c"),
+        ("statistics.formula", "~ group + agee", "no column 'agee'; did you mean 'age'?"),
+        ("statistics.formula", "~ log(bmi)", "no column 'bmi'; Columns are: group, age"),
+    ],
+)
+def test_what_is_named_and_not_there_is_a_fault(settings, sheet, key, value, said):
+    change(settings, key, value)
+    assert said in "\n".join(map(str, check_against_sheet(settings, sheet)))
+
+
+def test_a_database_without_distribution_is_a_fault_only_for_re_estimation(
+    settings, sheet, tmp_path
+):
+    for name in ("hash.k2d", "opts.k2d", "taxo.k2d"):
+        (tmp_path / name).touch()
+    settings["databases"]["shotgun"]["path"] = str(tmp_path)
+    assert "has no database<N>mers.kmer_distrib" in str(check_against_sheet(settings, sheet)[0])
+    settings["profile"]["reestimate"] = False
+    assert check_against_sheet(settings, sheet) == []
+
+
+def test_genomes_to_build_from_must_be_there(settings, sheet, tmp_path):
+    settings["databases"]["shotgun"] |= {"path": "", "genomes": str(tmp_path)}
+    said = "\n".join(map(str, check_against_sheet(settings, sheet)))
+    assert "databases.shotgun.genomes: no genomes in" in said
+    assert "databases.shotgun.taxonomy: '' lacks nodes.dmp, names.dmp" in said
+
+
+def test_a_wrong_host_index_is_named(settings, sheet):
+    settings["host"] |= {"fasta": "", "index": "human/index"}
+    assert "no file 'human/index.1.bt2'" in str(check_against_sheet(settings, sheet)[0])

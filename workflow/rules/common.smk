@@ -1,0 +1,131 @@
+"""The checked settings and sheet, and where each input lies: what all stages need."""
+
+import ast
+import hashlib
+import shutil
+import sys
+
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
+
+SCRIPTS = Path(workflow.basedir, "scripts")
+if str(SCRIPTS) not in sys.path:
+    sys.path.append(str(SCRIPTS))
+
+from moodbiome.database import DATABASE_FILES
+from moodbiome.faults import as_message
+from moodbiome.settings import check_against_sheet, check_settings
+from moodbiome.sheet import NAME, read_sheet
+
+SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
+
+faults = check_settings(config, SCHEMA)
+if faults:
+    raise WorkflowError(as_message(faults))
+sheet, faults = read_sheet(Path(config["samples"]))
+faults += check_against_sheet(config, sheet)
+if faults:
+    raise WorkflowError(as_message(faults))
+
+SHEET_FOLDER = Path(config["samples"]).parent
+ASSAYS = sorted({unit.assay for unit in sheet.units})
+RANKS = config["tables"]["ranks"]
+HOST_SUFFIXES = [".1.bt2", ".2.bt2", ".3.bt2", ".4.bt2", ".rev.1.bt2", ".rev.2.bt2"]
+HOST_INDEX = config["host"]["index"] or "resources/host/index"
+MULTIQC = config["report"]["multiqc"] == "always" or (
+    config["report"]["multiqc"] == "auto"
+    and (
+        DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+        or shutil.which("multiqc")
+    )
+)
+
+
+wildcard_constraints:
+    sample=NAME.pattern,
+    run=NAME.pattern,
+    assay="|".join(ASSAYS),
+    rank="|".join(RANKS),
+    length=r"\d+",
+
+
+def code(script):
+    """Fingerprint of the library modules a script uses: as a param, it reruns steps whose code changed."""
+    waiting, modules = [SCRIPTS / f"{script}.py"], {}
+    while waiting:
+        path = waiting.pop()
+        if path in modules:
+            continue
+        modules[path] = path.read_bytes()
+        for node in ast.walk(ast.parse(modules[path])):
+            if isinstance(node, ast.ImportFrom) and node.module == "moodbiome":
+                waiting += [SCRIPTS / f"moodbiome/{name.name}.py" for name in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module.startswith("moodbiome."):
+                waiting.append(SCRIPTS / f"{node.module.replace('.', '/')}.py")
+    return hashlib.sha256(b"".join(modules[path] for path in sorted(modules))).hexdigest()[:12]
+
+
+def units_of(wildcards):
+    """Rows of the sheet that belong to a sample and assay."""
+    return [
+        unit
+        for unit in sheet.units
+        if (unit.sample, unit.assay) == (wildcards.sample, wildcards.assay)
+    ]
+
+
+def unit_of(wildcards):
+    """The one row of the sheet that is a sample's run."""
+    return next(unit for unit in units_of(wildcards) if unit.run == wildcards.run)
+
+
+def fastq_files(wildcards):
+    return [str(SHEET_FOLDER / file) for file in unit_of(wildcards).files]
+
+
+def of_units(pattern, units):
+    """The pattern filled in for each of some rows of the sheet."""
+    return [pattern.format(sample=unit.sample, assay=unit.assay, run=unit.run) for unit in units]
+
+
+def of_samples(pattern, assay=None):
+    """The pattern filled in for each sample and assay of the sheet."""
+    return [
+        pattern.format(sample=sample, assay=sample_assay)
+        for sample, sample_assay in sheet.samples
+        if assay in (None, sample_assay)
+    ]
+
+
+def clean_files(suffix):
+    """Input function: files of this suffix for each run of a sample."""
+    pattern = f"results/reads/{{assay}}/{{sample}}/{{run}}.{suffix}"
+    return lambda wildcards: of_units(pattern, units_of(wildcards))
+
+
+def host_index(wildcards):
+    if not config["host"]["remove"]:
+        return []
+    if Path(f"{HOST_INDEX}.1.bt2l").exists():
+        return [f"{HOST_INDEX}{suffix}l" for suffix in HOST_SUFFIXES]
+    return [f"{HOST_INDEX}{suffix}" for suffix in HOST_SUFFIXES]
+
+
+def database_folder(assay):
+    return Path(config["databases"][assay]["path"] or f"resources/databases/{assay}")
+
+
+def database_files(wildcards):
+    return [str(database_folder(wildcards.assay) / name) for name in DATABASE_FILES]
+
+
+def distributions(wildcards):
+    """The database's k-mer distributions: those it came with, or those to be computed."""
+    if not config["profile"]["reestimate"]:
+        return []
+    folder = database_folder(wildcards.assay)
+    if config["databases"][wildcards.assay]["path"]:
+        return sorted(str(path) for path in folder.glob("database*mers.kmer_distrib"))
+    lengths = config["databases"][wildcards.assay]["read_lengths_bp"]
+    return [f"{folder}/database{length}mers.kmer_distrib" for length in lengths]

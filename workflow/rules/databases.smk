@@ -1,0 +1,58 @@
+"""Genomes and taxonomy -> Kraken2 database with its k-mer distributions; any database -> fingerprint."""
+
+
+rule build_database:
+    """Build a Kraken2 database, and classify its own genomes against it for the distributions."""
+    input:
+        genomes=lambda wildcards: config["databases"][wildcards.assay]["genomes"],
+        taxonomy=lambda wildcards: config["databases"][wildcards.assay]["taxonomy"],
+    output:
+        multiext("resources/databases/{assay}/", *DATABASE_FILES),
+        seqid2taxid="resources/databases/{assay}/seqid2taxid.map",
+        nodes="resources/databases/{assay}/nodes.dmp",
+        kraken=temp("resources/databases/{assay}/library.kraken"),
+    log:
+        "logs/build_database/{assay}.log",
+    conda:
+        "../../envs/profile.yaml"
+    threads: 8
+    params:
+        code=code("build_database"),
+    script:
+        "../../scripts/build_database.py"
+
+
+rule build_kmer_distribution:
+    """Count where reads of each genome would be classified: what re-estimation needs to know."""
+    input:
+        kraken="resources/databases/{assay}/library.kraken",
+        seqid2taxid="resources/databases/{assay}/seqid2taxid.map",
+        nodes="resources/databases/{assay}/nodes.dmp",
+    output:
+        "resources/databases/{assay}/database{length}mers.kmer_distrib",
+    log:
+        "logs/build_kmer_distribution/{assay}.{length}.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        code=code("build_kmer_distribution"),
+    script:
+        "../../scripts/build_kmer_distribution.py"
+
+
+rule fingerprint_database:
+    """Hash the database and list its taxa. The one read from storage: it warms the page cache."""
+    input:
+        files=database_files,
+        distributions=distributions,
+    output:
+        fingerprint="results/provenance/database.{assay}.json",
+        taxa="results/provenance/taxa.{assay}.tsv",
+    log:
+        "logs/fingerprint_database/{assay}.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        code=code("fingerprint_database"),
+    script:
+        "../../scripts/fingerprint_database.py"

@@ -1,0 +1,32 @@
+"""Clean reads -> one Kraken2 report a sample."""
+
+
+rule classify_reads:
+    """Classify a sample's fragments, all its runs together."""
+    input:
+        r1=clean_files("clean.R1.fastq.gz"),
+        r2=clean_files("clean.R2.fastq.gz"),
+        clean=clean_files("clean.json"),
+        database=database_files,
+        fingerprint="results/provenance/database.{assay}.json",
+    output:
+        report="results/profile/{assay}/{sample}.kraken2.txt",
+        profile="results/profile/{assay}/{sample}.profile.json",
+    log:
+        "logs/classify_reads/{assay}/{sample}.log",
+    benchmark:
+        "benchmarks/classify_reads/{assay}/{sample}.tsv"
+    conda:
+        "../../envs/profile.yaml"
+    # With more threads Kraken2's estimate of distinct minimisers depends on their timing (seen in
+    # 2.1.2). Samples run side by side instead: the mapped database is shared between them.
+    threads: 1
+    resources:
+        # The database is mapped and shared between jobs; each job's own memory is small.
+        mem_mb=1000,
+    params:
+        confidence=config["profile"]["confidence"],
+        min_hit_groups=config["profile"]["min_hit_groups"],
+        code=code("classify_reads"),
+    script:
+        "../../scripts/classify_reads.py"

@@ -1,0 +1,52 @@
+"""FASTQ -> trimmed, host-free reads. The reads stream from fastp through bowtie2 to disk once."""
+
+if config["host"]["remove"] and not config["host"]["index"]:
+
+    rule build_host_index:
+        """Index the host genome once."""
+        input:
+            fasta=config["host"]["fasta"],
+        output:
+            multiext("resources/host/index", *HOST_SUFFIXES),
+        log:
+            "logs/build_host_index.log",
+        conda:
+            "../../envs/reads.yaml"
+        threads: 8
+        resources:
+            # bowtie2-build holds about five bytes a base of a human-sized genome.
+            mem_mb=lambda wildcards, input: 500 + input.size_mb * 6,
+        shell:
+            "bowtie2-build --threads {threads} {input.fasta:q} resources/host/index > {log:q} 2>&1"
+
+
+rule clean_reads:
+    """Trim adapters and bad ends, drop poor reads, remove the host; account for every fragment."""
+    input:
+        check="results/reads/{assay}/{sample}/{run}.check.json",
+        fastq=fastq_files,
+        host=host_index,
+    output:
+        r1=temp("results/reads/{assay}/{sample}/{run}.clean.R1.fastq.gz"),
+        # Empty for a single-end run.
+        r2=temp("results/reads/{assay}/{sample}/{run}.clean.R2.fastq.gz"),
+        fastp="results/reads/{assay}/{sample}/{run}.fastp.json",
+        clean="results/reads/{assay}/{sample}/{run}.clean.json",
+    log:
+        "logs/clean_reads/{assay}/{sample}/{run}.log",
+    benchmark:
+        "benchmarks/clean_reads/{assay}/{sample}/{run}.tsv"
+    conda:
+        "../../envs/reads.yaml"
+    threads: 4
+    resources:
+        mem_mb=lambda wildcards, input: 1000
+        + sum(Path(file).stat().st_size for file in input.host if Path(file).exists()) // 2**20,
+    params:
+        min_length=config["reads"]["min_length_bp"],
+        min_quality=config["reads"]["min_base_quality"],
+        max_bad_percent=config["reads"]["max_bad_bases_percent"],
+        host=HOST_INDEX if config["host"]["remove"] else "",
+        code=code("clean_reads"),
+    script:
+        "../../scripts/clean_reads.py"

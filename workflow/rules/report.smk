@@ -1,0 +1,150 @@
+"""Everything -> one offline page a cohort, provenance, and the verdict on the run."""
+
+ANALYSES = [
+    "results/tables/ledger.tsv",
+    "results/tables/sample_status.tsv",
+    "results/tables/metadata.tsv",
+    *expand("results/tables/{assay}.{rank}.counts.tsv", assay=ASSAYS, rank=RANKS),
+    *expand("results/tables/{assay}.{rank}.counts.biom", assay=ASSAYS, rank=RANKS),
+    *expand("results/tables/{assay}.read_lengths.tsv", assay=ASSAYS),
+    "results/diversity/alpha.tsv",
+    *expand("results/diversity/beta.{metric}.tsv", metric=BETA_METRICS),
+    *expand("results/diversity/ordination.{metric}.tsv", metric=BETA_METRICS),
+    "results/diversity/permanova.tsv",
+    "results/diversity/depth.tsv",
+    "results/diversity/not_run.tsv",
+    "results/signature/scores.tsv",
+    "results/signature/contributions.tsv",
+    "results/statistics/differential.tsv",
+    "results/statistics/not_run.tsv",
+]
+PAGES = [
+    "results/report/cohort.html",
+    *expand("results/report/samples/{sample}.html", sample=list(sheet.metadata)),
+]
+TOOLS = Path(workflow.basedir, "envs/tools.tsv")
+
+
+rule record_software:
+    """Ask each tool of an environment for its version."""
+    input:
+        tools=TOOLS,
+    output:
+        "results/provenance/software.{environment}.tsv",
+    log:
+        "logs/record_software/{environment}.log",
+    wildcard_constraints:
+        environment="reads|profile",
+    conda:
+        "../../envs/{environment}.yaml"
+    params:
+        code=code("record_software"),
+    script:
+        "../../scripts/record_software.py"
+
+
+rule render_report:
+    """Write the cohort's page, warnings first, and one page a sample."""
+    input:
+        ledger="results/tables/ledger.tsv",
+        status="results/tables/sample_status.tsv",
+        metadata="results/tables/metadata.tsv",
+        genus=expand("results/tables/{assay}.genus.counts.tsv", assay=ASSAYS),
+        alpha="results/diversity/alpha.tsv",
+        ordinations=expand("results/diversity/ordination.{metric}.tsv", metric=BETA_METRICS),
+        permanova="results/diversity/permanova.tsv",
+        scores="results/signature/scores.tsv",
+        contributions="results/signature/contributions.tsv",
+        differential="results/statistics/differential.tsv",
+        not_run=["results/diversity/not_run.tsv", "results/statistics/not_run.tsv"],
+        software=expand(
+            "results/provenance/software.{environment}.tsv", environment=["reads", "profile"]
+        ),
+        databases=expand("results/provenance/database.{assay}.json", assay=ASSAYS),
+        taxa=EVIDENCE,
+        claims=Path(workflow.basedir, "config/evidence/claims.tsv"),
+        sources=Path(workflow.basedir, "config/evidence/sources.tsv"),
+        templates=expand(
+            f"{workflow.basedir}/workflow/report/{{name}}.html.j2",
+            name=["cohort", "sample", "page", "parts"],
+        ),
+    output:
+        cohort="results/report/cohort.html",
+        samples=expand("results/report/samples/{sample}.html", sample=list(sheet.metadata)),
+    log:
+        "logs/render_report.log",
+    conda:
+        "../../envs/python.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        assays=ASSAYS,
+        samples=list(sheet.metadata),
+        config=config,
+        code=code("render_report"),
+    script:
+        "../../scripts/render_report.py"
+
+
+if MULTIQC:
+    PAGES.append("results/report/multiqc.html")
+
+    rule run_multiqc:
+        """The tools' own reports of all samples on one page."""
+        input:
+            fastp=[
+                f"results/reads/{unit.assay}/{unit.sample}/{unit.run}.fastp.json"
+                for unit in sheet.units
+            ],
+            kraken2=of_samples("results/profile/{assay}/{sample}.kraken2.txt"),
+        output:
+            "results/report/multiqc.html",
+        log:
+            "logs/run_multiqc.log",
+        conda:
+            "../../envs/multiqc.yaml"
+        shell:
+            "multiqc --force --quiet --no-ansi --fullnames --outdir results/report"
+            " --filename multiqc.html results/reads results/profile > {log:q} 2>&1"
+
+
+rule record_provenance:
+    """Inputs, database, settings, seed, versions and outputs, each with its SHA-256."""
+    input:
+        analyses=ANALYSES,
+        pages=PAGES,
+        checks=of_units("results/reads/{assay}/{sample}/{run}.check.json", sheet.units),
+        software=expand(
+            "results/provenance/software.{environment}.tsv", environment=["reads", "profile"]
+        ),
+        databases=expand("results/provenance/database.{assay}.json", assay=ASSAYS),
+        sheet=config["samples"],
+        taxa=EVIDENCE,
+    output:
+        "results/provenance/run.json",
+    log:
+        "logs/record_provenance.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        config=config,
+        code=code("record_provenance"),
+    script:
+        "../../scripts/record_provenance.py"
+
+
+rule conclude_run:
+    """Fail, after everything is written, if a sample failed: naming it and why."""
+    input:
+        status="results/tables/sample_status.tsv",
+        provenance="results/provenance/run.json",
+    output:
+        "results/conclusion.txt",
+    log:
+        "logs/conclude_run.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        code=code("conclude_run"),
+    script:
+        "../../scripts/conclude_run.py"

@@ -1,0 +1,48 @@
+"""Profiles -> counts by rank; ledger of every fragment; status of every sample."""
+
+
+rule build_tables:
+    """Re-estimate all samples of an assay at every rank, and merge them into feature tables."""
+    input:
+        reports=lambda wildcards: of_samples(
+            "results/profile/{assay}/{sample}.kraken2.txt", wildcards.assay
+        ),
+        profiles=lambda wildcards: of_samples(
+            "results/profile/{assay}/{sample}.profile.json", wildcards.assay
+        ),
+        distributions=distributions,
+    output:
+        counts=expand("results/tables/{{assay}}.{rank}.counts.tsv", rank=RANKS),
+        biom=expand("results/tables/{{assay}}.{rank}.counts.biom", rank=RANKS),
+        lengths="results/tables/{assay}.read_lengths.tsv",
+    log:
+        "logs/build_tables/{assay}.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        ranks=RANKS,
+        min_fragments=config["profile"]["min_fragments"],
+        read_length=config["profile"]["read_length_bp"],
+        code=code("build_tables"),
+    script:
+        "../../scripts/build_tables.py"
+
+
+rule build_ledger:
+    """Where every fragment of every sample went, and what became of every row of the sheet."""
+    input:
+        sheet=config["samples"],
+        profiles=of_samples("results/profile/{assay}/{sample}.profile.json"),
+    output:
+        ledger="results/tables/ledger.tsv",
+        status="results/tables/sample_status.tsv",
+        metadata="results/tables/metadata.tsv",
+    log:
+        "logs/build_ledger.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        low_depth=config["tables"]["low_depth_fragments"],
+        code=code("build_ledger"),
+    script:
+        "../../scripts/build_ledger.py"
