@@ -45,8 +45,8 @@ test-demo: .venv/.dev demo
 	python -m pytest -m demo -q
 
 lint: .venv/.dev ## check style, types and the workflow
-	ruff check .
-	ruff format --check .
+	ruff check --no-cache .
+	ruff format --no-cache --check .
 	snakefmt --check Snakefile workflow
 	mypy
 	snakemake --lint --directory tests/workflow/minimal --configfile tests/workflow/minimal/config.yaml

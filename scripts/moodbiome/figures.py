@@ -462,12 +462,17 @@ def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -
     )
     sizes = points["group"].value_counts()
     name = METRICS.get(result.metric, plain(result.metric))
+    shown = sum(result.explained)
+    extent = (
+        f"the two axes show {100 * shown:.1f} % of the total variation, the rest is not seen here"
+        if shown <= 1
+        else "shares of axes sum to more than 100 %, for this dissimilarity is not Euclidean"
+    )
     caption = (
         f"n = {count_of(len(points), 'sample')} ("
         + ", ".join(f"{group} {sizes[group]}" for group in present)
-        + f"). Principal coordinates of {name} dissimilarity; the two axes show "
-        f"{100 * sum(result.explained):.1f} % of the total variation, and the rest is not seen "
-        "here. One unit is equally long on both axes."
+        + f"). Principal coordinates of {name} dissimilarity; {extent}. One unit is equally long "
+        "on both axes."
     )
     return Figure(
         key,

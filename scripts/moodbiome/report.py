@@ -876,6 +876,10 @@ def _permanova_sentences(report: Report) -> list[str]:
     table = _present(report.permanova)
     if table is None:
         return []
+    group = _setting(report, "cohort", "group", "")
+    if group in set(table["term"]):
+        # What the cohort was set up to compare; the covariates stand in the table below.
+        table = table[table["term"] == group]
     sentences = []
     for _, row in table.iterrows():
         if str(row["term"]).lower() in ("residual", "total") or pd.isna(row.get("p")):

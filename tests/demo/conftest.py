@@ -1,15 +1,9 @@
-"""The demo's results, and a way to run the pipeline again beside them."""
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""The demo's results and their truth."""
 
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "runs/demo"
+from pipeline import DEMO
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +16,3 @@ def results():
 @pytest.fixture(scope="session")
 def truth():
     return pd.read_table(DEMO / "cohort/truth.tsv", dtype={"sample": str})
-
-
-def run_pipeline(folder, settings, *arguments):
-    """Run Snakemake in a folder; what it said on both streams is in stdout."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
-    command += ["--directory", folder, "--configfile", settings]
-    command += ["--workflow-profile", ROOT / "workflow/profiles/default", "--cores", os.cpu_count()]
-    return subprocess.run(
-        [*map(str, command), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from scipy.stats import mannwhitneyu
 
-from conftest import DEMO, ROOT, run_pipeline
 from moodbiome.association import build_design, run_models
 from moodbiome.diversity import features
 from moodbiome.tables import read_counts
+from pipeline import DEMO, ROOT, snakemake
 
 pytestmark = pytest.mark.demo
 
@@ -184,7 +184,7 @@ def test_no_result_names_a_path_of_this_machine(results):
 
 
 def test_a_second_run_executes_no_job():
-    done = run_pipeline(DEMO, ROOT / "tests/demo/config.yaml")
+    done = snakemake(DEMO, settings=ROOT / "tests/demo/config.yaml")
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout
 
@@ -198,7 +198,7 @@ def rerun(tmp_path_factory):
     settings = yaml.safe_load((ROOT / "tests/demo/config.yaml").read_text())
     settings["databases"]["shotgun"] = {"path": str(DEMO / "resources/databases/shotgun")}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    return folder, run_pipeline(folder, folder / "config.yaml")
+    return folder, snakemake(folder)
 
 
 def damage(cohort):
@@ -276,7 +276,7 @@ def test_stop_ends_at_the_first_damaged_file(rerun, tmp_path):
     settings["host"] = {"fasta": str(folder / "cohort/host/host.fna")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     target = "results/reads/shotgun/X_CUT/L1.check.json"
-    done = run_pipeline(tmp_path, tmp_path / "config.yaml", target)
+    done = snakemake(tmp_path, target)
     assert done.returncode != 0
     assert "sample X_CUT, run L1: reads/CUT_R1.fastq.gz" in done.stdout
     assert not (tmp_path / target).exists()

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from conftest import ROOT, change_settings, snakemake
+
+from pipeline import ROOT, change_settings, snakemake
 
 
 def test_the_minimal_run_plans_every_rule_of_the_story(folder):

@@ -5,7 +5,8 @@ import re
 
 import pytest
 import yaml
-from conftest import MINIMAL, ROOT, snakemake
+
+from pipeline import MINIMAL, ROOT, snakemake
 
 RULES = ROOT / "workflow/rules"
 SMK = "\n".join(path.read_text() for path in sorted(RULES.glob("*.smk")))
