@@ -12,7 +12,7 @@ UV_VERSION := 0.13.8
 PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(CURDIR)/.venv-multiqc/bin:$(PATH)
 export PATH
 SNAKEMAKE = snakemake --snakefile Snakefile --workflow-profile workflow/profiles/default \
-	--cores $(CORES) $(if $(filter conda,$(shell cat .software 2> /dev/null)),--sdm conda) \
+	--cores $(CORES) $(if $(filter conda,$(shell cat .software 2> /dev/null)),--sdm conda --conda-prefix .snakemake/conda) \
 	--quiet rules host reason
 DEMO := runs/demo
 LIBRARY := scripts/moodbiome
@@ -71,7 +71,7 @@ bench: .venv/.dev .software ## measure speed and memory, side by side (minutes)
 	for file in benchmarks/*.py; do echo "== $$file"; python "$$file"; done
 
 clean: ## remove the environments and all runs
-	rm -rf .venv .venv-multiqc .tools .software runs
+	rm -rf .venv .venv-multiqc .tools .software .snakemake runs
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -52,12 +52,26 @@ def build_database(genomes: Path, taxonomy: Path, folder: Path, threads: int, lo
     build = ["kraken2-build", "--db", str(work), "--threads", str(threads)]
     run_pipe([[*build, "--add-to-library", str(library), "--no-masking"]], log)
     run_pipe([[*build, "--build"]], log)
+    _clear_padding(work / "opts.k2d")
     classify = ["kraken2", "--db", str(work), "--threads", str(threads), "--report", "/dev/null"]
     run_pipe([[*classify, "--output", str(folder / "library.kraken"), str(library)]], log)
     shutil.move(work / "taxonomy" / "nodes.dmp", folder / "nodes.dmp")
     for name in (*DATABASE_FILES, "seqid2taxid.map"):
         shutil.move(work / name, folder / name)
     shutil.rmtree(work)
+
+
+def _clear_padding(options: Path) -> None:
+    """Set the unused bytes of Kraken2's options to zero, so that the same build is the same file.
+
+    Kraken2 writes a C structure as it stands in memory: four 64-bit numbers, a truth value and 7
+    bytes of padding, a 64-bit number, three 32-bit numbers and 4 bytes of padding.
+    """
+    content = bytearray(options.read_bytes())
+    if len(content) == 64:
+        content[33:40] = bytes(7)
+        content[60:64] = bytes(4)
+        options.write_bytes(content)
 
 
 def _open(file: Path, mode: str) -> Any:

@@ -104,7 +104,7 @@ if MULTIQC:
         conda:
             "../../envs/multiqc.yaml"
         shell:
-            "multiqc --force --quiet --no-ansi --fullnames --outdir results/report"
+            "multiqc --force --quiet --no-ansi --no-data-dir --fullnames --outdir results/report"
             " --filename multiqc.html results/reads results/profile > {log:q} 2>&1"
 
 
