@@ -6,6 +6,9 @@ SHELL := bash
 PYTHON ?= python3
 CORES ?= $(shell nproc)
 DATA ?= ../shared/data
+# A run's folder, and its settings where they are not config/config.yaml alone.
+RUN ?= .
+CONFIG ?=
 UV_VERSION := 0.13.8
 
 # Snakemake with the tools that provide_software.py found or made.
@@ -17,7 +20,7 @@ SNAKEMAKE = snakemake --snakefile Snakefile --workflow-profile workflow/profiles
 DEMO := runs/demo
 LIBRARY := scripts/moodbiome
 
-.PHONY: help demo demo-real run test test-fast test-demo lint format lock multiqc bench clean
+.PHONY: help demo demo-real check run unlock test test-fast test-demo lint format lock multiqc bench clean
 
 help: ## list what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,9 +35,16 @@ demo-real: .venv/.runtime .software ## run on real stool samples: make demo-real
 	python tests/real/real_run.py $(DATA) runs/demo-real --figures
 	@echo "The report is at runs/demo-real/results/report/cohort.html"
 
-run: .venv/.runtime .software ## run on your own cohort: config/config.yaml, config/samples.tsv
-	$(SNAKEMAKE)
-	@echo "The report is at results/report/cohort.html"
+check: .venv/.runtime ## check all inputs and forecast the run: make check SHEET=my.tsv
+	@python workflow/check_run.py --directory $(RUN) $(if $(CONFIG),--configfile $(CONFIG)) \
+		$(if $(SHEET),--sheet $(SHEET)) --cores $(CORES) $(if $(JSON),--json)
+
+run: .venv/.runtime .software ## run on your own cohort: make run RUN=folder CONFIG=file
+	$(SNAKEMAKE) --directory $(RUN) $(if $(CONFIG),--configfile $(CONFIG))
+	@echo "The report is at $(RUN)/results/report/cohort.html"
+
+unlock: .venv/.runtime ## free a run folder after a crash, then run again
+	$(SNAKEMAKE) --directory $(RUN) $(if $(CONFIG),--configfile $(CONFIG)) --unlock
 
 test: test-fast test-demo ## run all tests: the fast ones, then the truth checks on the demo
 

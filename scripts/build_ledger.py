@@ -3,24 +3,30 @@
 import json
 from pathlib import Path
 
+from moodbiome.dictionary import read_dictionary, tidy_metadata
 from moodbiome.ledger import LEDGER, reconcile, sample_status, tsv
 from moodbiome.sheet import read_sheet
 
 output = snakemake.output
 sheet, _ = read_sheet(Path(snakemake.input.sheet))
+metadata = tidy_metadata(sheet.metadata, read_dictionary(Path(snakemake.input.dictionary)))
 profiles = [json.loads(Path(file).read_text()) for file in snakemake.input.profiles]
+
+STATUS = ["sample", "assay", "sample_type", "status", "reason", "warnings"]
 
 ledger, status = [], []
 for profile in profiles:
     reconcile(profile)
-    cells = sheet.metadata[profile["sample"]]
+    cells = metadata[profile["sample"]]
     key = [profile["sample"], profile["assay"]]
     ledger.append([*key, *(profile[column] for column in LEDGER)])
     found = sample_status(profile, cells["exclude"], snakemake.params.low_depth)
-    status.append([*key, cells["sample_type"], *found])
+    warnings = "; ".join(profile["warnings"])
+    status.append([*key, cells["sample_type"], *found, warnings])
 
 Path(output.ledger).write_text(tsv(["sample", "assay", *LEDGER], ledger))
-Path(output.status).write_text(tsv(["sample", "assay", "sample_type", "status", "reason"], status))
-rows = [[sample, *cells.values()] for sample, cells in sheet.metadata.items()]
-Path(output.metadata).write_text(tsv(["sample", *sheet.columns], rows))
+Path(output.status).write_text(tsv(STATUS, status))
+columns = list(next(iter(metadata.values())))
+rows = [[sample, *cells.values()] for sample, cells in metadata.items()]
+Path(output.metadata).write_text(tsv(["sample", *columns], rows))
 Path(snakemake.log[0]).write_text(f"{len(ledger)} samples reconcile\n")

@@ -19,7 +19,10 @@ reports = {
     if profile["status"] != "failed"
 }
 
-lengths = {int(re.search(r"(\d+)mers\.", file)[1]): file for file in snake_in.distributions}
+lengths = {
+    int(re.fullmatch(r"database(\d+)mers\.kmer_distrib", Path(file).name)[1]): file
+    for file in snake_in.distributions
+}
 rows = []
 for profile in profiles:
     mean = profile["mean_length"]

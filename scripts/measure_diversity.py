@@ -4,15 +4,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import of_assay, read_cohort, write_by_assay
+from moodbiome.cohort import left_out, of_assay, read_cohort, write_by_assay
 from moodbiome.comparison import METRICS, as_table, block_matrix, compare
 from moodbiome.diversity import features
-from moodbiome.tables import read_counts
+from moodbiome.tables import prokaryotes, read_counts
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
-cohort = read_cohort(snake_in.status, snake_in.metadata)
+cohort = read_cohort(snake_in.status, snake_in.metadata, params.settings["group"])
 found = {
-    assay: compare(features(read_counts(file)), of_assay(cohort, assay), **params.settings)
+    assay: compare(
+        features(prokaryotes(read_counts(file))), of_assay(cohort, assay), **params.settings
+    )
     for assay, file in zip(params.assays, snake_in.counts, strict=True)
 }
 
@@ -29,8 +31,11 @@ for metric, beta, ordination in zip(METRICS, output.beta, output.ordination, str
     axes = {assay: [as_table(part.ordination.get(metric))] for assay, part in found.items()}
     write_by_assay(axes, ordination, ["sample", "assay"])
 notes = {
-    assay: [pd.DataFrame(part.not_run, columns=["analysis", "reason"])]
+    assay: [
+        pd.DataFrame(part.not_run, columns=["analysis", "reason"]),
+        left_out("permanova", part.dropped),
+    ]
     for assay, part in found.items()
 }
-write_by_assay(notes, output.not_run, ["assay", "analysis", "reason"])
+write_by_assay(notes, output.not_run, ["assay", "analysis", "sample", "reason"])
 Path(snakemake.log[0]).write_text(Path(output.not_run).read_text())

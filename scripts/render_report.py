@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from moodbiome.cohort import read_tsv
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, render, render_sample
@@ -14,40 +15,36 @@ from moodbiome.tables import read_counts
 snake_in, params = snakemake.input, snakemake.params
 
 
-def table(path):
-    return pd.read_table(path, dtype={"sample": str, "reason": str}, keep_default_na=True)
-
-
 ordinations = []
 for path in snake_in.ordinations:
-    axes = table(path)
+    axes = read_tsv(path)
     for assay, part in axes.groupby("assay"):
         shares = tuple(part[["share_PC1", "share_PC2"]].iloc[0])
         metric = Path(path).name.split(".")[1]
         ordinations.append((assay, Ordination(metric, part[["sample", "PC1", "PC2"]], shares)))
 software = pd.concat([pd.read_table(path, dtype=str) for path in snake_in.software])
-notes = pd.concat([table(path) for path in snake_in.not_run])
+notes = pd.concat([read_tsv(path) for path in snake_in.not_run])
 databases = {
     Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
 }
 report = Report(
     config=params.config,
-    ledger=table(snake_in.ledger),
-    status=table(snake_in.status).fillna({"reason": ""}),
+    ledger=read_tsv(snake_in.ledger),
+    status=read_tsv(snake_in.status).fillna({"reason": "", "warnings": ""}),
     genus_counts={
         assay: read_counts(path).reset_index()
         for assay, path in zip(params.assays, snake_in.genus, strict=True)
     },
-    alpha=table(snake_in.alpha),
+    alpha=read_tsv(snake_in.alpha),
     ordinations=ordinations,
-    permanova=table(snake_in.permanova),
-    scores=table(snake_in.scores),
-    contributions=table(snake_in.contributions),
+    permanova=read_tsv(snake_in.permanova),
+    scores=read_tsv(snake_in.scores),
+    contributions=read_tsv(snake_in.contributions),
     evidence=read_table(Path(snake_in.taxa), "taxa"),
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),
-    differential=table(snake_in.differential),
-    metadata=table(snake_in.metadata),
+    differential=read_tsv(snake_in.differential),
+    metadata=read_tsv(snake_in.metadata),
     provenance={
         "databases": databases,
         "versions": {
@@ -56,10 +53,16 @@ report = Report(
         },
         "seed": params.config["seed"],
     },
-    not_run=[NotRun(row.analysis, row.reason) for row in notes.itertuples()],
+    not_run=[
+        NotRun(row.analysis, row.reason) for row in notes[notes["sample"].isna()].itertuples()
+    ],
 )
 template = {Path(path).name.split(".")[0]: Path(path) for path in snake_in.templates}
 Path(snakemake.output.cohort).write_text(render(report, template["cohort"]))
+# Pages of samples that the sheet no longer has would be taken for results of this run.
+pages = Path(snakemake.output.cohort).parent.glob("samples/*.html")
+for stale in set(pages) - set(map(Path, snakemake.output.samples)):
+    stale.unlink()
 for sample, path in zip(params.samples, snakemake.output.samples, strict=True):
     Path(path).write_text(render_sample(report, sample, template["sample"]))
 Path(snakemake.log[0]).write_text(f"{1 + len(params.samples)} pages\n")

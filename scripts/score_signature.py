@@ -4,20 +4,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import of_assay, read_cohort, why_unusable
+from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable
+from moodbiome.diversity import features
 from moodbiome.evidence import read_table, resolve_members
 from moodbiome.signature import score_samples
-from moodbiome.tables import read_counts
+from moodbiome.tables import prokaryotes, read_counts
 
 snake_in, params = snakemake.input, snakemake.params
-ledger = pd.read_table(snake_in.ledger, dtype={"sample": str})
-cohort = read_cohort(snake_in.status, snake_in.metadata)
+ledger = read_tsv(snake_in.ledger)
+cohort = read_cohort(snake_in.status, snake_in.metadata, params.group)
 taxa = read_table(Path(snake_in.taxa), "taxa")
 concepts = read_table(Path(snake_in.concepts), "concepts")
 
 scores, contributions = [], []
 for number, assay in enumerate(params.assays):
-    database = pd.read_table(snake_in.database_taxa[number], index_col="taxon_id")
+    database = read_tsv(snake_in.database_taxa[number]).set_index("taxon_id")
+    genus = read_counts(snake_in.genus[number])
+    taxa_sum = features(prokaryotes(genus)).sum()
     counted = ledger[ledger["assay"] == assay].set_index("sample")
     samples = of_assay(cohort, assay)
     usable = samples[samples["is_usable"]]
@@ -25,10 +28,11 @@ for number, assay in enumerate(params.assays):
     if params.group:
         reference = usable.index[usable[params.group] == params.reference].tolist()
     score, contribution = score_samples(
-        read_counts(snake_in.genus[number]),
+        genus,
         read_counts(snake_in.species[number]),
         resolve_members(taxa, concepts, database, params.nomenclature[assay]),
-        counted["bacterial"] + counted["archaeal"],
+        # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
+        (counted["bacterial"] + counted["archaeal"]).combine(taxa_sum, max),
         known=database.index,
         seed=params.seed,
         profile=params.profile,

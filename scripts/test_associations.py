@@ -4,40 +4,56 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.association import NotRun, build_design, run_models
-from moodbiome.cohort import of_assay, read_cohort, write_by_assay
+from moodbiome.association import build_design, run_models
+from moodbiome.cohort import (
+    left_out,
+    of_assay,
+    read_cohort,
+    read_tsv,
+    require_usable,
+    write_by_assay,
+)
 from moodbiome.diversity import features
-from moodbiome.tables import read_counts
+from moodbiome.faults import NotRun
+from moodbiome.formula import formula_of
+from moodbiome.tables import prokaryotes, read_counts
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
-cohort = read_cohort(snake_in.status, snake_in.metadata)
-ledger = pd.read_table(snake_in.ledger, dtype={"sample": str})
-formula = params.formula or (f"~ {params.group}" if params.group else "")
+cohort = read_cohort(snake_in.status, snake_in.metadata, params.group)
+ledger = read_tsv(snake_in.ledger)
+formula = params.formula or (formula_of(params.group) if params.group else "")
 references = {params.group: params.reference} if params.group else None
 
 tables, notes = {}, {}
 for assay, file in zip(params.assays, snake_in.counts, strict=True):
-    counts = read_counts(file)
+    counts = prokaryotes(read_counts(file))
+    taxa = features(counts)
     samples = of_assay(cohort, assay)
     account = ledger[ledger["assay"] == assay].set_index("sample")
+    prokaryotic = account["bacterial"] + account["archaeal"]
+    tables[assay], notes[assay] = [], []
     try:
         if not formula:
             raise NotRun("neither a group nor a formula is set")
+        require_usable(samples)
         design = build_design(samples[samples["is_usable"]], formula, references)
         table, not_run = run_models(
-            features(counts),
-            account["bacterial"] + account["archaeal"],
+            taxa,
+            # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
+            prokaryotic.combine(taxa.sum(), max),
             design,
             names=counts["name"],
             min_prevalence=params.min_prevalence,
             min_mean_abundance=params.min_mean_abundance,
         )
-        reasons = [("differential", f"{method}: {reason}") for method, reason in not_run.items()]
-    except NotRun as reason:
-        table, reasons = None, [("differential", str(reason))]
-    tables[assay] = [table if table is None else table.assign(rank=params.rank)]
-    notes[assay] = [pd.DataFrame(reasons, columns=["analysis", "reason"])]
+        tables[assay].append(table.assign(rank=params.rank))
+        notes[assay].append(left_out("differential", design.dropped.to_dict()))
+        reasons = list(not_run.values())
+    except NotRun as error:
+        reasons = [error.reason]
+    rows = [("differential", reason) for reason in reasons]
+    notes[assay].append(pd.DataFrame(rows, columns=["analysis", "reason"]))
 
 write_by_assay(tables, output.differential, ["taxon_id", "assay", "name", "term"])
-write_by_assay(notes, output.not_run, ["assay", "analysis", "reason"])
+write_by_assay(notes, output.not_run, ["assay", "analysis", "sample", "reason"])
 Path(snakemake.log[0]).write_text(Path(output.not_run).read_text())

@@ -4,8 +4,6 @@ Every taxon shares the same design, so one factorisation serves them all: same n
 after another, in a thousandth of the time.
 """
 
-import ast
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +12,9 @@ import numpy as np
 import pandas as pd
 import patsy
 from scipy import stats
+
+from moodbiome.faults import NotRun
+from moodbiome.formula import FUNCTIONS, describe, names_in, split_formula, variables
 
 METHODS = ("log2_proportion", "clr_bias_corrected", "prevalence")
 """Names of the models of `linear_models`, in the order they are reported."""
@@ -39,21 +40,9 @@ UNITS = {
     "prevalence": "difference in prevalence",
 }
 
-_RANDOM_INTERCEPT = re.compile(r"\+?\s*\(\s*1\s*\|\s*([^()|]+?)\s*\)")
 # The mode of the effects over taxa is no estimate of a common shift below this many taxa.
 _MIN_TAXA_FOR_BIAS = 10
 _MIN_PER_LEVEL = 3
-
-
-class NotRun(ValueError):
-    """An analysis that these data do not allow; `reason` says why and how to mend it.
-
-    Callers write the reason in place of a result, so that one impossible test does not stop a run.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -121,10 +110,10 @@ def build_design(
     >>> build_design(metadata, "~ arm").matrix["arm[T.b]"].tolist()
     [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
-    references = dict(references or {})
-    fixed, group = _split_formula(formula)
-    description = _describe(fixed, formula)
-    names = _variables(description)
+    fixed, group = split_formula(formula)
+    description = describe(fixed, formula)
+    names = variables(description)
+    references = {name: level for name, level in (references or {}).items() if name in names}
     used = [*names, group] if group is not None and group not in names else names
     absent = [name for name in used if name not in metadata.columns]
     if absent:
@@ -166,17 +155,17 @@ def build_design(
 
     try:
         matrix = patsy.dmatrix(
-            description, table, return_type="dataframe", eval_env=patsy.EvalEnvironment([{}])
+            description, table, return_type="dataframe", eval_env=patsy.EvalEnvironment([FUNCTIONS])
         )
     except patsy.PatsyError as error:
         raise NotRun(f"formula {formula!r} cannot be read: {error.message}") from error
     info = matrix.design_info
     for factor, facts in info.factor_infos.items():
-        variables = _names_in(factor.code)
-        if facts.type == "categorical" and len(variables) == 1:
-            sizes = table[variables[0]].value_counts().sort_index()
+        columns = names_in(factor.code)
+        if facts.type == "categorical" and len(columns) == 1:
+            sizes = table[columns[0]].value_counts().sort_index()
             if len(sizes) == len(facts.categories):
-                problems += _rare_levels(variables[0], sizes, left_out)
+                problems += _rare_levels(columns[0], sizes, left_out)
     if problems:
         raise NotRun("; ".join(dict.fromkeys(problems)))
 
@@ -209,67 +198,6 @@ def build_design(
             if isinstance(table[name].dtype, pd.CategoricalDtype)
         },
     )
-
-
-def _split_formula(formula: str) -> tuple[str, str | None]:
-    """The fixed part of a formula, and the column of its random intercept."""
-    text = formula.strip()
-    if not text.startswith("~"):
-        raise NotRun(f"formula {formula!r} must start with '~', such as '~ group + age'")
-    groups = _RANDOM_INTERCEPT.findall(text)
-    fixed = _RANDOM_INTERCEPT.sub(" ", text)
-    if len(groups) > 1 or "|" in fixed:
-        raise NotRun(
-            f"formula {formula!r}: one random intercept is possible, written (1|column); "
-            "random slopes and several groupings are not"
-        )
-    body = fixed.strip().removeprefix("~").strip().removeprefix("+").strip()
-    return f"~ {body or '1'}", groups[0] if groups else None
-
-
-def _describe(fixed: str, formula: str) -> patsy.ModelDesc:
-    try:
-        description = patsy.ModelDesc.from_formula(fixed)
-    except patsy.PatsyError as error:
-        raise NotRun(f"formula {formula!r} cannot be read: {error.message}") from error
-    if patsy.INTERCEPT not in description.rhs_termlist:
-        raise NotRun(f"formula {formula!r} takes out the intercept; remove '0' or '- 1'")
-    if len(description.rhs_termlist) == 1:
-        raise NotRun(f"formula {formula!r} has no term to test; name a column")
-    return description
-
-
-def _variables(description: patsy.ModelDesc) -> list[str]:
-    """Columns a formula reads, in order of appearance."""
-    codes = [factor.code for term in description.rhs_termlist for factor in term.factors]
-    return list(dict.fromkeys(name for code in codes for name in _names_in(code)))
-
-
-def _names_in(code: str) -> list[str]:
-    """Columns in one factor: ``Q("stool score")`` quotes one, functions are none.
-
-    >>> _names_in("center(age)"), _names_in('Q("stool score")')
-    (['age'], ['stool score'])
-    """
-    tree = ast.parse(code, mode="eval")
-    functions = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    quoted = [
-        str(argument.value)
-        for function in functions
-        if isinstance(function, ast.Name) and function.id == "Q"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and node.func is function
-        for argument in node.args
-        if isinstance(argument, ast.Constant)
-    ]
-    in_functions = {id(part) for function in functions for part in ast.walk(function)}
-    contrasts = {"Treatment", "Sum", "Poly", "Helmert", "Diff"}
-    plain = [
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and id(node) not in in_functions and node.id not in contrasts
-    ]
-    return list(dict.fromkeys([*quoted, *plain]))
 
 
 def _prepare(

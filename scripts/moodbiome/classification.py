@@ -49,11 +49,11 @@ def classify_sample(
         If its report does not add up to as many fragments as it was given.
     """
     log.write_text("")
-    sample = {key: runs[0][key] for key in ("sample", "assay")}
-    failed = [run for run in runs if run["status"] == "failed"]
-    if failed:
+    warnings = [f"run {run['run']}: {said}" for run in runs for said in run["warnings"]]
+    sample = {key: runs[0][key] for key in ("sample", "assay")} | {"warnings": warnings}
+    reason = _why_failed(runs)
+    if reason:
         report.write_bytes(b"")
-        reason = "; ".join(f"run {run['run']}: {run['reason']}" for run in failed)
         return {**sample, "status": "failed", "reason": reason, **_account(None)}
     account = _account(0)
     for key in ("raw", "failed_qc", "host", "non_host"):
@@ -63,7 +63,7 @@ def classify_sample(
         return {**sample, "status": "empty", "reason": _why_empty(account), **account}
 
     used = [index for index, run in enumerate(runs) if run["non_host"]]
-    paired = Path(r2[used[0]]).stat().st_size > 0
+    paired = runs[used[0]]["layout"] == "paired"
     files = [
         file for index in used for file in ((r1[index], r2[index]) if paired else (r1[index],))
     ]
@@ -92,6 +92,17 @@ def domain(report: Report, name: str) -> int:
 
 def _account(value: int | None) -> dict[str, Any]:
     return {**dict.fromkeys(LEDGER, value), "mean_length": None}
+
+
+def _why_failed(runs: list[dict[str, Any]]) -> str:
+    """Why a sample has no result; empty if it may have one."""
+    failed = [f"run {run['run']}: {run['reason']}" for run in runs if run["status"] == "failed"]
+    layouts = {run["layout"] for run in runs if run["status"] == "ok"}
+    if not failed and len(layouts) > 1:
+        # The sheet knows the layout of files; that of accessions is known once they are fetched.
+        by_run = ", ".join(f"{run['run']} {run['layout']}" for run in runs)
+        return f"paired and single-end runs in one sample ({by_run}): make them two samples"
+    return "; ".join(failed)
 
 
 def _why_empty(account: dict[str, Any]) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from moodbiome.tools import ToolError, require_equal, run_pipe
 
-_BOWTIE2_READS = re.compile(r"^(\d+) reads; of these:", re.MULTILINE)
+# "0 reads" is all that bowtie2 says when nothing reaches it.
+_BOWTIE2_READS = re.compile(r"^(\d+) reads(?:; of these:)?$", re.MULTILINE)
 _SAMTOOLS_READS = re.compile(r"processed (\d+) reads")
 
 
@@ -52,7 +53,10 @@ def clean_run(
         If a tool fails or its own count of reads is not what it was given.
     """
     log.write_text("")
-    result = {key: check[key] for key in ("sample", "assay", "run", "status", "reason")}
+    result = {
+        key: check[key]
+        for key in ("sample", "assay", "run", "layout", "status", "reason", "warnings")
+    }
     if check["status"] != "ok":
         for file in [*map(Path, clean), fastp_report]:
             file.write_bytes(b"")
@@ -66,7 +70,9 @@ def clean_run(
     raw = check["fragments"]
     fastp = ["fastp", "--in1", fastq[0], "--json", str(fastp_report), "--html", "/dev/null"]
     fastp += ["--in2", fastq[1]] if paired else []
-    fastp += ["--thread", str(threads), "--length_required", str(min_length)]
+    # With more workers fastp 0.23.2 streams reads in an order that depends on their timing, and
+    # what is estimated from them later would not be the same twice.
+    fastp += ["--thread", "1", "--length_required", str(min_length)]
     fastp += ["--qualified_quality_phred", str(min_quality)]
     fastp += ["--unqualified_percent_limit", str(max_bad_percent), "--dont_eval_duplication"]
     if host_index:

@@ -1,19 +1,48 @@
 """The samples of a run: status and metadata joined, and tables over all assays."""
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from moodbiome.faults import NotRun
+
+_TEXT = ("sample", "reason", "warnings", "exclude", "warning", "note")
 COMPARED = ("ok",)
 
 
-def read_cohort(status: str, metadata: str) -> pd.DataFrame:
+def read_tsv(path: str, text: Sequence[str] = ()) -> pd.DataFrame:
+    """Read one of the run's own tables, as it was written.
+
+    Nothing is quoted, only an empty cell is missing, and names of samples are text: pandas' own
+    rules would merge rows at a lone quotation mark, and take None, NA and 001 for something else.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    text
+        Columns to read as text, beside the names of samples.
+    """
+    return pd.read_csv(
+        path,
+        sep="\t",
+        quoting=csv.QUOTE_NONE,
+        keep_default_na=False,
+        na_values=[""],
+        dtype=dict.fromkeys([*_TEXT, *text], str),
+    )
+
+
+def read_cohort(status: str, metadata: str, group: str = "") -> pd.DataFrame:
     """Read the status of every sample and assay, with the sample's metadata.
 
     Parameters
     ----------
     status, metadata
         Paths of ``sample_status.tsv`` and ``metadata.tsv``.
+    group
+        Column of the groups, which is text whatever it looks like; empty if there is none.
 
     Returns
     -------
@@ -22,12 +51,26 @@ def read_cohort(status: str, metadata: str) -> pd.DataFrame:
         reason, then the metadata columns, numbers where all cells of a column are numbers.
         `is_usable` says whether the sample takes part in comparisons.
     """
-    text = {"sample": str, "run": str, "exclude": str}
-    state = pd.read_table(status, dtype=str, keep_default_na=False)
-    known = pd.read_table(metadata, dtype=text).drop(columns=["sample_type", "exclude"])
+    state = read_tsv(status).fillna({"reason": ""})
+    known = read_tsv(metadata, text=[group] if group else []).drop(
+        columns=["sample_type", "exclude"]
+    )
     cohort = state.merge(known, on="sample", how="left", validate="many_to_one")
     is_sample = cohort["sample_type"] == "sample"
     return cohort.assign(is_usable=is_sample & cohort["status"].isin(COMPARED))
+
+
+def require_usable(cohort: pd.DataFrame) -> None:
+    """Raise NotRun, saying of which status the samples are, if none of them can be compared."""
+    if cohort["is_usable"].any():
+        return
+    is_sample = cohort["sample_type"] == "sample"
+    kinds = cohort["status"].where(is_sample, cohort["sample_type"]).value_counts().sort_index()
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    raise NotRun(
+        f"no sample has status ok ({listed}): nothing was compared. A sample is low_depth below"
+        " tables.low_depth_fragments of the settings"
+    )
 
 
 def of_assay(cohort: pd.DataFrame, assay: str) -> pd.DataFrame:
@@ -41,6 +84,12 @@ def why_unusable(cohort: pd.DataFrame) -> dict[str, str]:
     named = "a " + rest["sample_type"].str.replace("_", " ")
     reasons = rest["reason"].where(rest["sample_type"] == "sample", named)
     return dict(zip(rest.index.astype(str), reasons, strict=True))
+
+
+def left_out(analysis: str, dropped: Mapping[str, str]) -> pd.DataFrame:
+    """Rows of ``not_run.tsv`` for samples that an analysis left out."""
+    rows = [(analysis, sample, reason) for sample, reason in dropped.items()]
+    return pd.DataFrame(rows, columns=["analysis", "sample", "reason"])
 
 
 def write_by_assay(

@@ -7,7 +7,10 @@ from typing import Any
 import pandas as pd
 
 from moodbiome import diversity
-from moodbiome.association import NotRun, build_design
+from moodbiome.association import build_design
+from moodbiome.cohort import require_usable
+from moodbiome.faults import NotRun
+from moodbiome.formula import formula_of, names_in
 from moodbiome.permanova import permanova, permdisp
 
 METRICS: dict[str, Callable[..., pd.DataFrame]] = {
@@ -30,6 +33,8 @@ class Comparison:
     tests : list of DataFrame
         As `moodbiome.permanova.permanova`, with `metric`, and `permdisp_f` and `permdisp_p` on the
         row of the group.
+    dropped : dict of sample to reason
+        Samples that the tests of groups leave out for missing values.
     not_run : list of (analysis, reason)
     """
 
@@ -38,6 +43,7 @@ class Comparison:
     distance: dict[str, pd.DataFrame] = field(default_factory=dict)
     ordination: dict[str, diversity.Ordination] = field(default_factory=dict)
     tests: list[pd.DataFrame] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
     not_run: list[tuple[str, str]] = field(default_factory=list)
 
     def attempt(self, analysis: str, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -84,14 +90,17 @@ def compare(
     found = Comparison()
     totals = counts.sum()
     usable = samples.index[samples["is_usable"]]
+    found.attempt("permanova", require_usable, samples)
     chosen = depth or found.attempt(
         "alpha", diversity.choose_depth, totals[usable], minimum=min_depth
     )
     if chosen is None:
+        found.alpha = _every_sample(None, samples)
         return found
     drawn = {"depth": chosen, "repeats": rarefactions, "seed": seed}
     found.alpha = _every_sample(diversity.alpha(counts, **drawn), samples)
-    found.depth = diversity.depth_sensitivity(counts[usable], **drawn)
+    if len(usable):
+        found.depth = diversity.depth_sensitivity(counts[usable], **drawn)
 
     deep = counts[[sample for sample in usable if totals[sample] >= chosen]]
     if deep.shape[1] < 3:
@@ -105,12 +114,15 @@ def compare(
             "permanova",
             build_design,
             metadata,
-            formula or f"~ {group}",
+            formula or formula_of(group),
             {group: reference} if group else None,
         )
     else:
         found.not_run.append(("permanova", "neither a group nor a formula is set"))
     shuffled = {"permutations": permutations, "seed": seed}
+    if design is not None:
+        shuffled["blocks"] = design.groups
+        found.dropped = design.dropped.to_dict()
     for metric, measure in METRICS.items():
         extra = {"depth": chosen, "seed": seed} if metric == "jaccard" else {}
         distance = measure(deep, **extra)
@@ -123,19 +135,22 @@ def compare(
         if test is None:
             continue
         test = test.assign(metric=metric, permdisp_f=float("nan"), permdisp_p=float("nan"))
-        if group in terms:
-            groups = metadata[group].dropna()
+        of_group = next((term for term in terms if group and names_in(term) == [group]), None)
+        if of_group:
+            groups = metadata.loc[design.matrix.index, group]
             spread = found.attempt("permdisp", permdisp, distance, groups, **shuffled)
             if spread is not None:
-                here = test["term"] == group
+                here = test["term"] == of_group
                 of_spread = spread.loc[0, ["pseudo_f", "p"]].to_list()
                 test.loc[here, ["permdisp_f", "permdisp_p"]] = of_spread
         found.tests.append(test)
     return found
 
 
-def _every_sample(alpha: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+def _every_sample(alpha: pd.DataFrame | None, samples: pd.DataFrame) -> pd.DataFrame:
     """Add rows without values for the samples that have no counts, with the sample's status."""
+    if alpha is None:
+        alpha = pd.DataFrame(columns=["sample", "metric", "value", "low", "high", "depth_used"])
     absent = samples.index.difference(pd.Index(alpha["sample"]), sort=False)
     keys = pd.MultiIndex.from_product([absent, diversity.ALPHA_METRICS], names=["sample", "metric"])
     rest = keys.to_frame(index=False)

@@ -8,7 +8,7 @@ import hashlib
 import re
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,32 @@ from moodbiome.tools import ToolError, run_pipe
 
 DATABASE_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
 TAXONOMY_FILES = ("nodes.dmp", "names.dmp")
+_FASTA = re.compile(r".+\.(?:fna|fa|fasta)(?:\.gz)?")
 _GENOME = re.compile(r".+_(\d+)\.(?:fna|fa|fasta)(?:\.gz)?")
 
 
-def build_database(genomes: Path, taxonomy: Path, folder: Path, threads: int, log: Path) -> None:
+def genome_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """FASTA files of a folder, by name: those that name a taxon id, and those that do not."""
+    files = sorted(file for file in folder.iterdir() if _FASTA.fullmatch(file.name))
+    named = [file for file in files if _GENOME.fullmatch(file.name)]
+    return named, [file for file in files if file not in named]
+
+
+def taxonomy_file(folder: Path, name: str) -> Path:
+    """A file of NCBI's taxonomy dump, plain or packed; the plain name if there is neither."""
+    plain, packed = folder / name, folder / f"{name}.gz"
+    return packed if packed.is_file() and not plain.is_file() else plain
+
+
+def build_database(
+    genomes: Sequence[Path], taxonomy: Path, folder: Path, threads: int, log: Path
+) -> None:
     """Build a Kraken2 database, and classify its own library for the k-mer distributions.
 
     Parameters
     ----------
     genomes
-        Folder of FASTA files named ``<anything>_<taxon id>.fna`` (or .fa, .fasta, each also .gz).
+        FASTA files named ``<anything>_<taxon id>.fna`` (or .fa, .fasta, each also .gz).
     taxonomy
         Folder with ``nodes.dmp`` and ``names.dmp``, plain or .gz.
     folder
@@ -43,9 +59,8 @@ def build_database(genomes: Path, taxonomy: Path, folder: Path, threads: int, lo
     shutil.rmtree(work, ignore_errors=True)
     (work / "taxonomy").mkdir(parents=True)
     for name in TAXONOMY_FILES:
-        plain, packed = taxonomy / name, taxonomy / f"{name}.gz"
         copy = work / "taxonomy" / name
-        with _open(plain if plain.exists() else packed, "rb") as source, copy.open("wb") as out:
+        with _open(taxonomy_file(taxonomy, name), "rb") as source, copy.open("wb") as out:
             shutil.copyfileobj(source, out)
     library = work / "library.fna"
     _write_library(genomes, _taxon_ids(work / "taxonomy" / "nodes.dmp"), library)
@@ -83,12 +98,13 @@ def _taxon_ids(nodes: Path) -> set[str]:
         return {line.split("\t", 1)[0] for line in lines}
 
 
-def _write_library(genomes: Path, known: set[str], library: Path) -> None:
+def _write_library(genomes: Sequence[Path], known: set[str], library: Path) -> None:
     """One FASTA file in which each header carries its taxon id, as kraken2-build reads it."""
     with library.open("w") as out:
-        for file in sorted(genomes.iterdir()):
-            if not (match := _GENOME.fullmatch(file.name)):
-                continue
+        for file in sorted(genomes):
+            match = _GENOME.fullmatch(file.name)
+            if not match:
+                raise ToolError(f"{file.name}: the name must end in _<taxon id>.fna")
             taxon_id = match[1]
             if taxon_id not in known:
                 raise ToolError(
@@ -98,10 +114,12 @@ def _write_library(genomes: Path, known: set[str], library: Path) -> None:
             with _open(file, "rt") as lines:
                 for line in lines:
                     if line.startswith(">"):
-                        word, _, rest = line[1:].strip().partition(" ")
-                        word = word.split("|kraken:taxid|")[0]
-                        line = f">{word}.{taxon_id}|kraken:taxid|{taxon_id} {rest}".rstrip() + "\n"
-                    out.write(line)
+                        words = line[1:].split(maxsplit=1) or [file.name]
+                        name = words[0].split("|kraken:taxid|")[0]
+                        words[0] = f"{name}.{taxon_id}|kraken:taxid|{taxon_id}"
+                        line = ">" + " ".join(words)
+                    # A file's last line may lack its end, and must not run into the next file.
+                    out.write(line.rstrip("\r\n") + "\n")
 
 
 def fingerprint(files: list[Path]) -> dict[str, Any]:

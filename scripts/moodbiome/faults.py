@@ -38,3 +38,14 @@ def as_message(faults: list[Fault]) -> str:
     lines = [f"{count} in the input; nothing was run."]
     lines += [f"{number:>3}. {fault}" for number, fault in enumerate(faults, start=1)]
     return "\n".join(lines)
+
+
+class NotRun(ValueError):
+    """An analysis that these data do not allow; `reason` says why and how to mend it.
+
+    Callers write the reason in place of a result, so that one impossible test does not stop a run.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

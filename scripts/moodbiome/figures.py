@@ -44,10 +44,16 @@ LEDGER_PARTS = {
     "unclassified": ("Unclassified", "#D9D9D9"),
 }
 METRICS = {"bray_curtis": "Bray-Curtis", "jaccard": "Jaccard", "aitchison": "Aitchison"}
+METHODS = {
+    "log2_proportion": "log2 proportion",
+    "clr_bias_corrected": "CLR, bias-corrected (LinDA-type)",
+    "prevalence": "prevalence (adjusted for depth)",
+}
 NO_GROUP = "no group stated"
 ALL_SAMPLES = "all samples"
 MAX_GROUPS = 12
 MANY_SAMPLES = 80  # above it a row a sample no longer fits on a page
+NAMED_POINTS = 30  # above it names run into each other in an ordination
 
 _FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 _INK = "#222222"
@@ -122,6 +128,30 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names as they stand in a sentence; those beyond `most` are counted.
+
+    Examples
+    --------
+    >>> listed(["A", "B"]), listed(list("ABCDE"), most=3)
+    ('A, B', 'A, B, C and 2 others')
+    """
+    more = len(names) - most
+    rest = f" and {count_of(more, 'other')}" if more > 0 else ""
+    return ", ".join(names[:most]) + rest
+
+
+def method_name(method: str) -> str:
+    """What a method of differential abundance is called on the pages.
+
+    Examples
+    --------
+    >>> method_name("log2_proportion"), method_name("a_new_one")
+    ('log2 proportion', 'a new one')
+    """
+    return METHODS.get(method, plain(method))
+
+
 def group_labels(
     samples: Sequence[str], metadata: pd.DataFrame | None, column: str, reference: str = ""
 ) -> pd.Series:
@@ -168,7 +198,10 @@ def group_labels(
     if not twice.empty:
         raise ValueError(f"metadata: sample {twice.iloc[0]!r} has two rows; keep one row a sample")
     known = metadata.set_index("sample")[column]
+    # A column of whole numbers with a gap is read as 0.0 and 1.0.
+    whole = pd.api.types.is_numeric_dtype(known)
     known = known[known.notna() & (known.astype(str) != "")].astype(str)
+    known = known.str.removesuffix(".0") if whole else known
     labels = known.reindex(list(samples)).fillna(NO_GROUP)
     names = sorted(set(labels) - {reference, NO_GROUP})
     order = [name for name in [reference, *names, NO_GROUP] if name in set(labels)]
@@ -283,7 +316,12 @@ def ledger(table: pd.DataFrame, key: str = "ledger") -> Figure:
 
 
 def composition(
-    counts: pd.DataFrame, groups: pd.Series, key: str = "taxa", source: str = "", n_taxa: int = 10
+    counts: pd.DataFrame,
+    groups: pd.Series,
+    key: str = "taxa",
+    source: str = "",
+    n_taxa: int = 10,
+    apart: Mapping[str, str] | None = None,
 ) -> Figure:
     """The most abundant taxa of each sample, with what is left over kept in sight.
 
@@ -297,14 +335,24 @@ def composition(
     key, source : str
     n_taxa : int
         Taxa drawn by name, at most 10; the others are summed as "other".
+    apart : mapping of sample to words, optional
+        Samples that are not compared, with why ("negative control"): they stand below the others
+        with their number of fragments, and have no say in which taxa are named.
 
     Raises
     ------
     ValueError
         If a taxon id stands twice, or a count is missing or negative.
     """
-    shares, order, names = _top_taxa(counts, groups, min(n_taxa, len(TAXON_COLOURS)))
+    apart = apart or {}
+    shares, order, names = _top_taxa(counts, groups, min(n_taxa, len(TAXON_COLOURS)), set(apart))
     empty = [sample for sample in counts.columns[3:] if sample not in shares.index]
+    beside = [sample for sample in order if sample in apart]
+    compared = order[: len(order) - len(beside)]
+    fragments = counts[beside].sum()
+    label = {
+        sample: f"{sample} ({apart[sample]}, {_fragments(fragments[sample])})" for sample in beside
+    }
     levels = [*names, "Other taxa", "Unassigned at this rank", "Unclassified"]
     hues = [*TAXON_COLOURS[: len(names)], "#7F7F7F", "#BDBDBD", "#E6E6E6"]
     colour = alt.Color(
@@ -316,58 +364,71 @@ def composition(
     )
     title = "Share of non-host fragments (%)"
     values = 100 * shares.loc[order, levels].to_numpy(float)
-    drawn = groups.reindex(order)
+    drawn = groups.reindex(compared)
+    blocks = [(str(g), [s for s in compared if drawn[s] == g]) for g in groups.cat.categories]
+    blocks = [(name, members) for name, members in blocks if members]
+    if beside:
+        blocks = [("compared" if name == ALL_SAMPLES else name, rows) for name, rows in blocks]
+        blocks.append(("not compared", beside))
     if len(order) <= MANY_SAMPLES:
-        blocks = [(str(g), [s for s in order if drawn[s] == g]) for g in groups.cat.categories]
-        blocks = [(name, members) for name, members in blocks if members]
         charts = []
+        # Long labels take their room from the bars, so that the figure keeps its width.
+        room = max([0, *(6 * len(text) - 100 for text in label.values())])
         for position, (name, members) in enumerate(blocks):
             rows = [order.index(sample) for sample in members]
-            last = position == len(blocks) - 1
+            named = [label.get(sample, sample) for sample in members]
             bars = _bars(
-                _stacked(members, values[rows], levels),
-                members,
+                _stacked(named, values[rows], levels),
+                named,
                 colour,
-                title if last else "",
+                title if position == len(blocks) - 1 else "",
                 ".0f",
-                width=_WIDTH - 220,
+                width=max(300, _WIDTH - 220 - room),
                 most=100,
+                label_limit=360,
             )
             heading = "" if name == ALL_SAMPLES else f"{name} (n = {len(members)})"
             charts.append(bars.properties(title=heading) if heading else bars)
         chart: Any = alt.vconcat(*charts, spacing=8) if charts else None
     else:
-        sizes = drawn.value_counts(sort=False)
         chart = _areas(
             values,
             levels,
             colour,
             title,
             "Samples, by group and then by the most abundant taxon",
-            blocks=[(str(name), int(size)) for name, size in sizes.items() if size],
+            blocks=[(name, len(members)) for name, members in blocks],
         )
-    kept = float(np.median(values[:, : len(names)].sum(axis=1))) if len(order) else 0.0
+    leading = values[: len(compared) or len(order), : len(names)]
+    kept = float(np.median(leading.sum(axis=1))) if len(order) else 0.0
     caption = (
-        f"n = {count_of(len(order), 'sample')}; denominator: the sample's non-host fragments, so "
-        "that each bar is 100 %. "
+        f"n = {count_of(len(compared), 'sample')}; denominator: the sample's non-host fragments, "
+        "so that each bar is 100 %. "
         f"The {len(names)} taxa with the highest mean share are named (median sum {kept:.0f} %); "
         "the others are summed as “other”. Unassigned: classified, but not at this rank."
-        + _left_out(empty, "no non-host fragments")
     )
+    if beside:
+        caption += (
+            " Not compared, and without a say in which taxa are named: "
+            f"{listed(list(label.values()))}."
+        )
     table = (100 * shares.loc[order, levels]).round(3)
-    table.insert(0, "group", drawn.astype(str))
+    table.insert(0, "group", [*drawn.astype(str), *(f"not compared: {apart[s]}" for s in beside)])
     return Figure(
         key,
         "Most abundant genera",
-        caption,
+        caption + _left_out(empty, "no non-host fragments"),
         _svg(chart, key, "Most abundant genera, stacked bars by sample"),
         table.rename_axis("sample").reset_index(),
         source,
     )
 
 
-def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha", most: int = 6) -> Figure:
+def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha") -> Figure:
     """Alpha diversity of each sample by group, a panel a metric.
+
+    Chao1 and the Hill number of order 0 are drawn only where they differ from the observed count:
+    re-estimated counts have no singletons, without which all three are the same.
 
     Parameters
     ----------
@@ -377,17 +438,16 @@ def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha", most: int 
     groups : Series
         From `group_labels`.
     key : str
-    most : int
-        Panels drawn; further metrics are in the table only.
     """
     drawn = table[table["value"].notna()].copy()
     drawn["group"] = groups.reindex(drawn["sample"]).astype(str).to_numpy()
-    metrics = list(dict.fromkeys(drawn["metric"]))
+    metrics, repeated = _alpha_metrics(drawn)
+    drawn = drawn[drawn["metric"].isin(metrics)]
     present = [str(g) for g in groups.cat.categories if (drawn["group"] == str(g)).any()]
     with_interval = drawn["sample"].nunique() <= MANY_SAMPLES
     panels = [
         _alpha_panel(drawn[drawn["metric"] == metric], str(metric), present, with_interval)
-        for metric in metrics[:most]
+        for metric in metrics
     ]
     columns = 2 if len(present) > 4 else (4 if len(panels) == 4 else 3)
     chart = alt.concat(*panels, columns=columns, spacing=24)
@@ -408,20 +468,29 @@ def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha", most: int 
         + "); rarefied to "
         + (" or ".join(f"{depth:,}" for depth in depths) or "an unrecorded number of")
         + f" fragments a sample. {interval} Within a group, samples stand in order of the value; "
-        "the bar is the group's median." + _left_out(without, "below the rarefaction depth")
+        "the bar is the group's median. The groups are not tested here."
+        + (
+            f" Not drawn, for they repeat the observed count: {', '.join(map(plain, repeated))}."
+            if repeated
+            else ""
+        )
+        + _left_out(without, "below the rarefaction depth")
     )
     return Figure(
         key,
         "Alpha diversity by group",
         caption,
         _svg(chart, key, "Alpha diversity by group"),
-        table,
+        drawn[["sample", "group", "metric", "value", "low", "high"]],
         "results/diversity/alpha.tsv",
     )
 
 
 def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -> Figure:
     """The first two principal coordinates, with one unit of distance as long on both axes.
+
+    Up to `NAMED_POINTS` samples are named. Samples at one point are drawn as rings around each
+    other, for moving them apart would draw a distance that is not there.
 
     Parameters
     ----------
@@ -450,16 +519,30 @@ def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -
         for axis, share, domain in zip(("PC1", "PC2"), result.explained, domains, strict=True)
     ]
     many = len(points) > MANY_SAMPLES
-    chart = (
-        _chart(points)
-        .mark_point(size=28 if many else 70, filled=True, opacity=0.6 if many else 0.85)
-        .encode(
-            x=alt.X("PC1:Q", **axes[0]),
-            y=alt.Y("PC2:Q", **axes[1]),
-            **_group_channels(present),
-        )
-        .properties(width=sides[0], height=sides[1])
-    )
+    points["ring"], place = _rings(points, scale / 1.08)
+    diameter = 5.0 if many else 8.4  # px
+    points["size"] = (diameter + 6 * points["ring"].clip(0, _MAX_RING)) ** 2
+    labels = _point_labels(points, place, scale / 1.08, domains)
+    shared = place.duplicated(keep=False)
+    channels = {
+        "x": alt.X("PC1:Q", **axes[0]),
+        "y": alt.Y("PC2:Q", **axes[1]),
+        "size": alt.Size("size:Q", scale=None, legend=None),
+        **_group_channels(present),
+    }
+    columns = ["group", "PC1", "PC2", "size"]
+    layers: list[Any] = [
+        _chart(points.loc[~shared, columns])
+        .mark_point(filled=True, opacity=0.6 if many else 0.85)
+        .encode(**channels)
+    ]
+    if shared.any():
+        rings = _chart(points.loc[shared, columns]).mark_point(filled=False, strokeWidth=1.8)
+        layers.append(rings.encode(**channels))
+    if len(labels):
+        words = _chart(labels).mark_text(fontSize=_LABEL_PX, color=_INK)
+        layers.append(words.encode(x=channels["x"], y=channels["y"], text="text:N"))
+    chart = alt.layer(*layers).properties(width=sides[0], height=sides[1])
     sizes = points["group"].value_counts()
     name = METRICS.get(result.metric, plain(result.metric))
     shown = sum(result.explained)
@@ -473,6 +556,7 @@ def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -
         + ", ".join(f"{group} {sizes[group]}" for group in present)
         + f"). Principal coordinates of {name} dissimilarity; {extent}. One unit is equally long "
         "on both axes."
+        + (" Rings around each other: samples at one point." if shared.any() else "")
     )
     return Figure(
         key,
@@ -592,7 +676,7 @@ def scores(
         "Depression-associated taxa signature score",
         caption,
         _svg(alt.layer(*layers).properties(**sides), key, "Signature score by sample"),
-        drawn.drop(columns="offset"),
+        drawn[["sample", "group", "score", "score_low", "score_high"]],
         "results/signature/scores.tsv",
     )
 
@@ -696,7 +780,8 @@ def differential(
     ----------
     table : DataFrame
         Columns taxon_id, name, term, effect, low, high, p, q, n, prevalence, method; optionally
-        effect_unit, by default log2 fold change.
+        effect_unit, by default log2 fold change. A row without q was not tested: it is named in the
+        caption, and neither drawn nor counted.
     term : str
         The term to draw.
     max_fdr : float
@@ -706,8 +791,16 @@ def differential(
     key : str
     most : int
         Taxa drawn.
+
+    Raises
+    ------
+    ValueError
+        If no taxon was tested under the term.
     """
-    rows = table[(table["term"] == term) & table["effect"].notna()].copy()
+    of_term = table[(table["term"] == term) & table["effect"].notna()]
+    rows = of_term[of_term["q"].notna()]
+    if rows.empty:
+        raise ValueError(f"no taxon has a q for the term {term!r}, so that there is none to draw")
     best = rows.groupby(["taxon_id", "name"], sort=True)["p"].min().reset_index()
     chosen = best.sort_values(["p", "name"], kind="stable").head(most)
     drawn = rows[rows["taxon_id"].isin(set(chosen["taxon_id"]))].copy()
@@ -720,37 +813,50 @@ def differential(
         .where(~shared, chosen["name"] + " " + chosen["taxon_id"].astype(str))
     )
     drawn["taxon"] = drawn["taxon_id"].map(dict(zip(chosen["taxon_id"], label, strict=True)))
-    methods = sorted(set(drawn["method"].astype(str)))
+    methods = [name for name in METHODS if name in set(drawn["method"])]
+    methods += sorted(set(drawn["method"].astype(str)) - set(METHODS))
     first = drawn[drawn["method"] == methods[0]].set_index("taxon")["effect"]
     order = sorted(set(label), key=lambda name: (-first.get(name, -np.inf), name))
+    if "effect_unit" not in drawn:
+        drawn["effect_unit"] = "log2 fold change"
     panels = []
     for position, method in enumerate(methods[:3]):
         part = drawn[drawn["method"] == method]
-        unit = str(part["effect_unit"].iloc[0]) if "effect_unit" in part else "log2 fold change"
-        panels.append(_effects(part, order, f"{unit} ({plain(method)})", position == 0, max_fdr))
+        unit = str(part["effect_unit"].iloc[0])
+        panel = _effects(part, order, unit, position == 0, max_fdr)
+        panels.append(panel.properties(title=method_name(method)))
     width = 430 if len(panels) == 1 else (640 // len(panels))
     chart = alt.hconcat(*(panel.properties(width=width) for panel in panels), spacing=14)
-    tested = rows.groupby("method", sort=True).agg(n_taxa=("taxon_id", "nunique"), n=("n", "max"))
-    found = rows[rows["q"] <= max_fdr].groupby("method")["taxon_id"].nunique()
     caption = (
         f"The {len(chosen)} taxa with the smallest p for {words or term}, with 95 % intervals; "
         f"filled where q ≤ {max_fdr:g} (Benjamini-Hochberg over all taxa tested). "
         + "; ".join(
-            f"{plain(str(method))}: n = {count_of(int(row['n']), 'sample')}, "
-            f"{int(row['n_taxa'])} taxa tested, {int(found.get(method, 0))} with q ≤ {max_fdr:g}"
-            for method, row in tested.iterrows()
+            f"{method_name(method)}: n = {count_of(int(part['n'].max()), 'sample')}, "
+            f"{part['taxon_id'].nunique():,} taxa tested, "
+            f"{int((part['q'] <= max_fdr).sum())} with q ≤ {max_fdr:g}"
+            for method, part in ((name, rows[rows["method"] == name]) for name in methods)
         )
         + ". An association does not show a cause."
     )
-    columns = [c for c in rows.columns if c not in ("found", "taxon")]
+    untested = of_term[of_term["q"].isna()]
+    for method, part in untested.groupby("method", sort=True):
+        caption += (
+            f" Not tested by {method_name(str(method))}, for the model leaves no variation: "
+            f"{listed(sorted(part['name'].astype(str)))}."
+        )
+    shown = drawn.sort_values(["p", "taxon", "method"], kind="stable")
+    shown["method"] = shown["method"].map(method_name)
     return Figure(
         key,
         f"Differential abundance: {words or term}",
         caption,
         _svg(chart, key, f"Effects of {term} on taxa"),
-        rows.sort_values(["p", "name", "method"], kind="stable")[columns],
+        shown[["taxon", "method", *_EFFECT, "effect_unit"]],
         "results/statistics/differential.tsv",
     )
+
+
+_EFFECT = ["effect", "low", "high", "q"]
 
 
 def sample_ledger(row: pd.Series, key: str = "ledger") -> Figure:
@@ -803,9 +909,14 @@ def sample_ledger(row: pd.Series, key: str = "ledger") -> Figure:
 
 
 def sample_taxa(
-    counts: pd.DataFrame, sample: str, key: str = "taxa", source: str = "", most: int = 15
+    counts: pd.DataFrame,
+    sample: str,
+    key: str = "taxa",
+    source: str = "",
+    most: int = 15,
+    compared: Sequence[str] | None = None,
 ) -> Figure:
-    """The most abundant taxa of one sample, with the cohort's median and spread beside each.
+    """The most abundant taxa of one sample, with the others' median and spread beside each.
 
     Parameters
     ----------
@@ -814,6 +925,8 @@ def sample_taxa(
     sample : str
     key, source : str
     most : int
+    compared : sequence of str, optional
+        Samples to compare with; by default all others. The sample itself is never among them.
 
     Raises
     ------
@@ -831,34 +944,39 @@ def sample_taxa(
     top = named[sample].sort_values(ascending=False, kind="stable").head(most)
     top = top[top > 0]
     names = counts.set_index("taxon_id")["name"].astype(str)
-    table = pd.DataFrame(
-        {
-            "taxon": names.loc[top.index].to_numpy(),
-            "percent": top.to_numpy(),
-            "cohort_median_percent": named.loc[top.index].median(axis=1).to_numpy(),
-            "cohort_p05_percent": named.loc[top.index].quantile(0.05, axis=1).to_numpy(),
-            "cohort_p95_percent": named.loc[top.index].quantile(0.95, axis=1).to_numpy(),
-        }
-    )
+    members = set(named.columns if compared is None else compared) - {sample}
+    others = named.loc[top.index, [name for name in named.columns if name in members]]
+    table = pd.DataFrame({"taxon": names.loc[top.index].to_numpy(), "percent": top.to_numpy()})
+    if others.shape[1]:
+        table["others_median_percent"] = others.median(axis=1).to_numpy()
+        table["others_p05_percent"] = others.quantile(0.05, axis=1).to_numpy()
+        table["others_p95_percent"] = others.quantile(0.95, axis=1).to_numpy()
     rows = alt.Y("taxon:N", title=None, sort=table["taxon"].tolist(), axis=alt.Axis(ticks=False))
     base = _chart(table)
     x = alt.X("percent:Q", title="Share of non-host fragments (%)")
-    chart = alt.layer(
-        base.mark_bar(color="#56B4E9", height=11).encode(x=x, y=rows),
-        base.mark_rule(color=_INK, strokeWidth=1.2).encode(
-            x=alt.X("cohort_p05_percent:Q", title="Share of non-host fragments (%)"),
-            x2="cohort_p95_percent:Q",
-            y=rows,
-        ),
-        base.mark_point(color=_INK, filled=True, size=30, shape="diamond", opacity=1).encode(
-            x="cohort_median_percent:Q", y=rows
-        ),
-    ).properties(width=520, height=max(60, 19 * len(table)))
+    layers: list[Any] = [base.mark_bar(color="#56B4E9", height=11).encode(x=x, y=rows)]
     caption = (
         f"Bars: this sample, in percent of its {_fragments(float(totals[sample]))} left after "
-        "quality control and host removal. Diamond and line: median and middle 90 % of the "
-        f"{count_of(named.shape[1], 'sample')} of the cohort with fragments."
+        "quality control and host removal."
     )
+    if others.shape[1]:
+        layers += [
+            base.mark_rule(color=_INK, strokeWidth=1.2).encode(
+                x=alt.X("others_p05_percent:Q", title="Share of non-host fragments (%)"),
+                x2="others_p95_percent:Q",
+                y=rows,
+            ),
+            base.mark_point(color=_INK, filled=True, size=30, shape="diamond", opacity=1).encode(
+                x="others_median_percent:Q", y=rows
+            ),
+        ]
+        caption += (
+            " Diamond and line: median and middle 90 % of the "
+            f"{count_of(others.shape[1], 'other sample')} of the cohort with status ok."
+        )
+    else:
+        caption += " There is no other sample with status ok to compare with."
+    chart = alt.layer(*layers).properties(width=520, height=max(60, 19 * len(table)))
     return Figure(
         key,
         "Most abundant genera of this sample",
@@ -881,6 +999,7 @@ def sample_score(
     reference : Series
         Scores of the reference samples, indexed by sample; without this one.
     reference_name : str
+        In the plural, as in "controls" or "other controls".
     key : str
     """
     values = reference.dropna().sort_values(kind="stable")
@@ -919,9 +1038,9 @@ def sample_score(
     return Figure(
         key,
         "Score against the reference distribution",
-        f"Each grey tick is one of {count_of(len(values), 'reference sample')} ({reference_name}) "
-        "scored by the same pipeline; the line through the diamond is the 95 % interval of this "
-        "sample, counting noise only.",
+        f"Each grey tick is one of the {len(values):,} {reference_name}, scored by the same "
+        "pipeline; the line through the diamond is the 95 % interval of this sample, counting "
+        "noise only.",
         _svg(chart, key, "Score of the sample and of the reference samples"),
         shown,
         "results/signature/scores.tsv",
@@ -1006,16 +1125,101 @@ def _alpha_panel(values: pd.DataFrame, metric: str, present: list[str], with_int
     return alt.layer(*layers).properties(width=width, height=210)
 
 
+def _alpha_metrics(drawn: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Metrics in the order of the panels, and those left out as they repeat the observed count."""
+    wide = drawn.pivot_table(index="sample", columns="metric", values="value")
+    known = [name for name in _ALPHA_TITLES if name in wide]
+    metrics = known + [str(name) for name in wide if name not in _ALPHA_TITLES]
+    repeated = [
+        name
+        for name in ("chao1", "hill_q0")
+        if {name, "observed"} <= set(wide)
+        and np.allclose(wide[name], wide["observed"], equal_nan=True)
+    ]
+    return [name for name in metrics if name not in repeated], repeated
+
+
 _ALPHA_TITLES = {
     "observed": "Observed genera (count)",
-    "chao1": "Chao1 richness (estimated count)",
     "shannon": "Shannon entropy (nats)",
     "simpson": "Simpson index (0 to 1)",
     "pielou": "Pielou evenness (0 to 1)",
-    "hill_q0": "Hill number q = 0 (effective taxa)",
     "hill_q1": "Hill number q = 1 (effective taxa)",
     "hill_q2": "Hill number q = 2 (effective taxa)",
+    "chao1": "Chao1 richness (estimated count)",
+    "hill_q0": "Hill number q = 0 (effective taxa)",
 }
+
+
+_MAX_RING = 4  # wider rings would reach the neighbours; the label has the number
+_LABEL_PX = 10
+
+
+def _rings(points: pd.DataFrame, per_unit: float) -> tuple[pd.Series, pd.Series]:
+    """For each point its turn among those it coincides with, 0 for the first, and its place.
+
+    Points coincide when they are on the same pixel.
+    """
+    pixels = (points[["PC1", "PC2"]] * per_unit).round().astype(int)
+    place = pixels.groupby(["PC1", "PC2"], sort=False).ngroup()
+    return place.groupby(place).cumcount(), place
+
+
+def _point_labels(
+    points: pd.DataFrame, place: pd.Series, per_unit: float, domains: list[list[float]]
+) -> pd.DataFrame:
+    """Names of few points, else the number of samples at a place; each where it covers least.
+
+    Every label takes the first of eight positions around its point that overlaps least with the
+    points, the labels placed before, and the edge.
+    """
+    few = len(points) <= NAMED_POINTS
+    texts, anchors = [], []
+    for _, rows in points.groupby(place, sort=False):
+        if few or len(rows) > 1:
+            names = rows["sample"].astype(str).tolist()
+            texts.append(listed(names, 3) if few else f"×{len(rows)}")
+            anchors.append(rows.iloc[-1])
+    width = (domains[0][1] - domains[0][0]) * per_unit
+    height = (domains[1][1] - domains[1][0]) * per_unit
+
+    def pixel(row: Any) -> tuple[float, float, float]:
+        x, y = ((row[f"PC{i + 1}"] - domains[i][0]) * per_unit for i in (0, 1))
+        return float(x), float(y), float(np.sqrt(row["size"]) / 2 + 1)
+
+    def box(x: float, y: float, half_width: float, half_height: float) -> np.ndarray:
+        return np.array([x - half_width, y - half_height, x + half_width, y + half_height])
+
+    # Grown as labels are placed: what the next one must not cover.
+    taken = [box(x, y, r, r) for x, y, r in map(pixel, points.to_dict("records"))]
+    rows = []
+    for text, anchor in zip(texts, anchors, strict=True):
+        x, y, radius = pixel(anchor)
+        half = 0.29 * _LABEL_PX * len(text)
+        right, up = radius + half + 1, radius + 0.6 * _LABEL_PX
+        best, least = (x + right, y), np.inf
+        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+            slant = 0.8 if dx and dy else 1.0
+            centre = (x + slant * dx * right, y + slant * dy * up)
+            found = box(*centre, half, 0.6 * _LABEL_PX)
+            cost = _overlap(found, np.array(taken)) + _outside(found, width, height)
+            if cost < least - 1e-9:
+                best, least = centre, cost
+        taken.append(box(*best, half, 0.6 * _LABEL_PX))
+        at = [domains[i][0] + best[i] / per_unit for i in (0, 1)]
+        rows.append((text, *at))
+    return pd.DataFrame(rows, columns=["text", "PC1", "PC2"])
+
+
+def _overlap(box: np.ndarray, others: np.ndarray) -> float:
+    """Area that a box shares with others, in square pixels."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    return float(np.prod(np.clip(sides, 0, None), axis=1).sum())
+
+
+def _outside(box: np.ndarray, width: float, height: float) -> float:
+    area = float(np.prod(box[2:] - box[:2]))
+    return area - _overlap(box, np.array([[0.0, 0.0, width, height]]))
 
 
 def _contribution_spread(cells: pd.DataFrame, concepts: list[str], groups: pd.Series) -> Any:
@@ -1132,14 +1336,15 @@ def _checked_counts(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _top_taxa(
-    counts: pd.DataFrame, groups: pd.Series, n_taxa: int
+    counts: pd.DataFrame, groups: pd.Series, n_taxa: int, apart: set[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     values = _checked_counts(counts)
     totals = values.sum(axis=0)
     shares = values.loc[:, totals > 0] / totals[totals > 0]
     rest = [i for i in (0, -1) if i in shares.index]
     named = shares.drop(index=rest)
-    ranked = named.mean(axis=1).sort_values(ascending=False, kind="stable")
+    deciding = [name for name in named.columns if name not in apart] or list(named.columns)
+    ranked = named[deciding].mean(axis=1).sort_values(ascending=False, kind="stable")
     top = [taxon for taxon in ranked.index[:n_taxa] if ranked[taxon] > 0]
     labels = counts.set_index("taxon_id")["name"].astype(str)
     names = [
@@ -1152,8 +1357,13 @@ def _top_taxa(
         table[name] = shares.loc[taxon] if taxon in shares.index else 0.0
     position = pd.Series(groups.cat.codes.to_numpy(), index=groups.index)
     leading = table[names[0]] if names else table["Other taxa"]
-    order = sorted(table.index, key=lambda s: (position.get(s, len(groups)), -leading[s], s))
-    return table, order, names
+
+    def place(sample: str) -> tuple[Any, ...]:
+        if sample in apart:
+            return (True, list(table.index).index(sample))
+        return (False, position.get(sample, len(groups)), -leading[sample], sample)
+
+    return table, sorted(table.index, key=place), names
 
 
 def _stacked(rows: Sequence[str], values: np.ndarray, parts: Sequence[str]) -> pd.DataFrame:
@@ -1179,6 +1389,7 @@ def _bars(
     width: int,
     names: bool = True,
     most: float | None = None,
+    label_limit: int = 150,
 ) -> alt.Chart:
     scale = alt.Scale(domain=[0, most], nice=False) if most else alt.Scale(zero=True)
     axis = alt.Axis(format=number, tickCount=5, labels=bool(title), ticks=bool(title))
@@ -1191,7 +1402,7 @@ def _bars(
                 title=None,
                 sort=samples,
                 scale=alt.Scale(domain=samples, paddingInner=0.12),
-                axis=alt.Axis(labels=names, labelLimit=150, ticks=False, grid=False),
+                axis=alt.Axis(labels=names, labelLimit=label_limit, ticks=False, grid=False),
             ),
             x=alt.X("start:Q", title=title or None, scale=scale, axis=axis),
             x2="end:Q",
@@ -1365,8 +1576,5 @@ def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "none"
 
 
-def _left_out(names: Sequence[str], reason: str, most: int = 8) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f" Not drawn ({reason}): {', '.join(names[:most])}{more}."
+def _left_out(names: Sequence[str], reason: str) -> str:
+    return f" Not drawn ({reason}): {listed(names, 8)}." if names else ""

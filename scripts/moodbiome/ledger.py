@@ -61,12 +61,13 @@ def sample_status(profile: dict[str, Any], excluded: str, low_depth: int) -> tup
     Returns
     -------
     (status, reason)
-        `failed`, `empty`, `excluded`, `low_depth` or `ok`: the first that applies.
+        `excluded`, `failed`, `empty`, `low_depth` or `ok`: the first that applies.
     """
+    if excluded:
+        also = f"; also {profile['status']}: {profile['reason']}" if profile["reason"] else ""
+        return "excluded", f"excluded in the sample sheet: {excluded}{also}"
     if profile["status"] != "ok":
         return profile["status"], profile["reason"]
-    if excluded:
-        return "excluded", f"excluded in the sample sheet: {excluded}"
     prokaryotic = profile["bacterial"] + profile["archaeal"]
     if prokaryotic < low_depth:
         return "low_depth", (

@@ -1,14 +1,14 @@
 """The settings of a run, checked against their schema and against each other."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES
-from moodbiome.faults import Fault, suggestion
+from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
+from moodbiome.faults import Fault, NotRun, suggestion
+from moodbiome.formula import columns_of
 from moodbiome.sheet import Sheet
 
 
@@ -59,17 +59,41 @@ def _as_faults(error: ValidationError) -> list[Fault]:
 
 
 def check_against_sheet(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
-    """What the settings name and the sheet or the disk does not have: databases, host, columns."""
+    """What the settings name and the sheet or the disk does not have: databases, host, columns.
+
+    A sheet without rows is held against nothing: its own faults are told already.
+    """
     faults = _host_faults(settings["host"]) if settings["host"]["remove"] else []
-    for assay in dict.fromkeys(unit.assay for unit in sheet.units):
+    for assay in dict.fromkeys(unit.assay for unit in sheet.units) or ["shotgun"]:
         if assay in settings["databases"]:
             place = f"config: databases.{assay}"
             reestimate = settings["profile"]["reestimate"]
             faults += _database_faults(settings["databases"][assay], place, reestimate)
-    taxa = settings["signature"]["taxa"]
-    if taxa and not Path(taxa).is_file():
-        faults.append(Fault("config: signature.taxa", f"no file {taxa!r}", "correct the path"))
-    return faults + _column_faults(settings, sheet)
+    faults += _signature_faults(settings["signature"]["taxa"])
+    for section in ("diversity", "statistics"):
+        rank = settings[section]["rank"]
+        if rank not in settings["tables"]["ranks"]:
+            mend = f"add {rank!r} to tables.ranks or take one of them"
+            faults.append(Fault(f"config: {section}.rank", f"no tables of rank {rank!r}", mend))
+    return faults + (_column_faults(settings, sheet) if sheet.units else [])
+
+
+def _signature_faults(taxa: str) -> list[Fault]:
+    """What is wrong with a signature of the user's own."""
+    if not taxa:
+        return []
+    place = "config: signature.taxa"
+    if not Path(taxa).is_file():
+        return [Fault(place, f"no file {taxa!r}", "correct the path")]
+    # pandas takes a second to import, and the shipped table is tested.
+    from moodbiome.evidence import read_table
+    from moodbiome.signature import check_taxa
+
+    try:
+        check_taxa(read_table(Path(taxa), "taxa"))
+    except ValueError as error:
+        return [Fault(place, str(error), "see config/evidence/README.md")]
+    return []
 
 
 def _host_faults(host: dict[str, str]) -> list[Fault]:
@@ -89,6 +113,8 @@ def _host_faults(host: dict[str, str]) -> list[Fault]:
 def _database_faults(database: dict[str, str], place: str, reestimate: bool) -> list[Fault]:
     path, genomes, taxonomy = database["path"], database["genomes"], database["taxonomy"]
     if path:
+        if not Path(path).is_dir():
+            return [Fault(f"{place}.path", f"no folder {path!r}", "correct the path")]
         missing = [name for name in DATABASE_FILES if not Path(path, name).is_file()]
         if missing:
             return [
@@ -111,14 +137,16 @@ def _database_faults(database: dict[str, str], place: str, reestimate: bool) -> 
         mend = f"the sheet has samples of this assay: set {place.removeprefix('config: ')}.path"
         return [Fault(place, "no database is named", mend)]
     faults = []
-    if not Path(genomes).is_dir() or not any(Path(genomes).glob("*_*.fna*")):
-        mend = "give a folder of files named <anything>_<NCBI taxon id>.fna or .fna.gz"
-        faults.append(Fault(f"{place}.genomes", f"no genomes in {genomes!r}", mend))
-    missing = [
-        name
-        for name in TAXONOMY_FILES
-        if not any(Path(taxonomy, name + packed).is_file() for packed in ("", ".gz"))
-    ]
+    named, unnamed = genome_files(Path(genomes)) if Path(genomes).is_dir() else ([], [])
+    rename = "name genomes <anything>_<NCBI taxon id>.fna (or .fa, .fasta, each also .gz)"
+    if not named and not unnamed:
+        faults.append(Fault(f"{place}.genomes", f"no genomes in {genomes!r}", rename))
+    if unnamed:
+        names = ", ".join(file.name for file in unnamed[:5])
+        more = f" and {len(unnamed) - 5} others" if len(unnamed) > 5 else ""
+        problem = f"{names}{more}: no taxon id in the name"
+        faults.append(Fault(f"{place}.genomes", problem, rename))
+    missing = [name for name in TAXONOMY_FILES if not taxonomy_file(Path(taxonomy), name).is_file()]
     if missing:
         mend = "give the folder of NCBI's taxonomy dump"
         problem = f"{taxonomy!r} lacks {', '.join(missing)}"
@@ -129,10 +157,14 @@ def _database_faults(database: dict[str, str], place: str, reestimate: bool) -> 
 def _column_faults(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
     """Columns that the settings name and the sheet lacks; a group without its reference value."""
     faults = []
-    formula = settings["statistics"]["formula"]
     group, reference = settings["cohort"]["group"], settings["cohort"]["reference"]
-    named = [("statistics.formula", word) for word in _variables(formula)]
-    named += [("cohort.group", group)] if group else []
+    named = [("cohort.group", group)] if group else []
+    formula = settings["statistics"]["formula"]
+    try:
+        named += [("statistics.formula", word) for word in (columns_of(formula) if formula else [])]
+    except NotRun as error:
+        mend = "write it as in '~ group + age'"
+        faults.append(Fault("config: statistics.formula", error.reason, mend))
     for key, column in named:
         if column not in sheet.columns:
             mend = f"{suggestion(column, sheet.columns)}Columns are: {', '.join(sheet.columns)}"
@@ -142,9 +174,8 @@ def _column_faults(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
         mend = f"{suggestion(reference, values)}Values are: {', '.join(values) or 'none'}"
         problem = f"no sample has {reference!r} in column {group!r}"
         faults.append(Fault("config: cohort.reference", problem, mend))
+    elif group in sheet.columns and len(values) < 2:
+        mend = "name a column with two values or more in cohort.group, or leave that empty"
+        problem = f"all samples have {reference!r} in column {group!r}: nothing to compare"
+        faults.append(Fault("config: cohort.group", problem, mend))
     return faults
-
-
-def _variables(formula: str) -> list[str]:
-    """Names of columns in a model formula: words that are not functions."""
-    return list(dict.fromkeys(re.findall(r"[A-Za-z_]\w*(?![\w(.])", formula)))

@@ -11,37 +11,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from moodbiome.accessions import accession_fault
 from moodbiome.faults import Fault, suggestion
 
-REQUIRED = ("sample", "fastq_1")
+REQUIRED = ("sample",)
 DEFAULTS = {
     "run": "1",
+    "fastq_1": "",
     "fastq_2": "",
+    "accession": "",
     "assay": "shotgun",
     "sample_type": "sample",
     "exclude": "",
 }
+# Columns of tables that metadata is joined to, and columns beside samples in feature tables.
+RESERVED = ("status", "reason", "warnings", "is_usable", "metric")
+RESERVED_SAMPLES = ("taxon_id", "name", "lineage")
 ASSAYS = ("shotgun", "amplicon")
 SAMPLE_TYPES = ("sample", "negative_control", "positive_control")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
 _PATHS = ("fastq_1", "fastq_2")
-_OF_UNIT = ("sample", "assay", "run", *_PATHS)
+_OF_UNIT = ("sample", "assay", "run", *_PATHS, "accession")
 
 
 class Unit(NamedTuple):
-    """One row of the sheet: the files of one run of one sample."""
+    """One row of the sheet: the files, or the accession, of one run of one sample."""
 
     sample: str
     assay: str
     run: str
     fastq_1: str
     fastq_2: str
+    accession: str
     row: int
 
     @property
     def files(self) -> list[str]:
-        return [self.fastq_1, self.fastq_2] if self.fastq_2 else [self.fastq_1]
+        """Files as the sheet names them; none for an accession."""
+        return [file for file in (self.fastq_1, self.fastq_2) if file]
 
 
 @dataclass
@@ -159,19 +167,24 @@ def _cells(text: str, name: str) -> tuple[list[tuple[int, list[str]]], list[Faul
 
 def _header_faults(header: list[str], name: str) -> list[Fault]:
     faults = []
+    for column in sorted(set(header) & set(RESERVED)):
+        mend = "the pipeline's own tables use this name: rename the column"
+        faults.append(Fault(f"{name}, header", f"has a column {column!r}", mend))
     for column, count in Counter(header).items():
         if not column:
             faults.append(Fault(f"{name}, header", "has a column without a name", "name it"))
         elif count > 1:
             faults.append(Fault(f"{name}, header", f"names {column!r} {count} times", "rename one"))
-    known = [*REQUIRED, *DEFAULTS]
-    missing = [column for column in REQUIRED if column not in header]
-    for column in missing:
-        faults.append(Fault(f"{name}, header", f"lacks the column {column!r}", "add it"))
-    # A metadata column may have any name but one that is nearly a known name: that is a slip of
-    # the hand, and the files or lanes under it would be ignored.
+    known = [column for column in (*REQUIRED, *DEFAULTS) if column not in header]
+    if "sample" in known:
+        faults.append(Fault(f"{name}, header", "lacks the column 'sample'", "add it"))
+    if "fastq_1" in known and "accession" in known:
+        mend = "add 'fastq_1' (files) or 'accession' (runs of a public archive)"
+        faults.append(Fault(f"{name}, header", "has neither 'fastq_1' nor 'accession'", mend))
+    # A metadata column may have any name but one that is nearly a known name which is not there:
+    # that is a slip of the hand, and the files or lanes under it would be ignored.
     for column in header:
-        if column not in known and (hint := suggestion(column, known)):
+        if column not in (*REQUIRED, *DEFAULTS) and (hint := suggestion(column, known)):
             faults.append(
                 Fault(
                     f"{name}, header",
@@ -184,12 +197,21 @@ def _header_faults(header: list[str], name: str) -> list[Fault]:
 
 def _cell_faults(cell: dict[str, str], place: str) -> list[Fault]:
     faults = []
-    for column in REQUIRED:
-        if not cell.get(column):
-            faults.append(Fault(f"{place}, column {column!r}", "is empty", "fill it"))
+    if not cell.get("sample"):
+        faults.append(Fault(f"{place}, column 'sample'", "is empty", "fill it"))
+    if bool(cell["fastq_1"]) == bool(cell["accession"]):
+        both = "has files and an accession" if cell["fastq_1"] else "has no reads"
+        mend = "give 'fastq_1' (with 'fastq_2' if paired) or 'accession', one of them"
+        faults.append(Fault(place, both, mend))
+    elif cell["accession"]:
+        fault = accession_fault(cell["accession"], f"{place}, column 'accession'")
+        faults += [fault] if fault else []
     for column in ("sample", "run"):
         if cell.get(column) and not NAME.fullmatch(cell[column]):
             faults.append(Fault(f"{place}, column {column!r}", f"is {cell[column]!r}", NAME_RULE))
+    if cell.get("sample") in RESERVED_SAMPLES:
+        mend = "feature tables use this name: rename the sample"
+        faults.append(Fault(f"{place}, column 'sample'", f"is {cell['sample']!r}", mend))
     for column, allowed in (("assay", ASSAYS), ("sample_type", SAMPLE_TYPES)):
         if cell[column] not in allowed:
             faults.append(
@@ -230,6 +252,7 @@ def _repeats(units: list[Unit], name: str) -> list[Fault]:
     faults = []
     seen: dict[tuple[str, ...], int] = {}
     spelling: dict[str, str] = {}
+    runs: dict[tuple[str, ...], str] = {}
     for unit in units:
         key = (unit.sample, unit.assay, unit.run)
         if key in seen:
@@ -237,10 +260,19 @@ def _repeats(units: list[Unit], name: str) -> list[Fault]:
                 Fault(
                     f"{name}, row {unit.row}",
                     f"repeats sample {unit.sample!r}, run {unit.run!r} of row {seen[key]}",
-                    "give each lane or run of a sample its own name in the column 'run'",
+                    "delete the row, or name each lane of the sample in the column 'run'",
                 )
             )
         seen.setdefault(key, unit.row)
+        run = runs.setdefault((unit.sample, unit.assay, unit.run.lower()), unit.run)
+        if run != unit.run:
+            faults.append(
+                Fault(
+                    f"{name}, row {unit.row}, column 'run'",
+                    f"{unit.run!r} and {run!r} of sample {unit.sample!r} differ only in case",
+                    "on some file systems their results would overwrite each other: rename one",
+                )
+            )
         other = spelling.setdefault(unit.sample.lower(), unit.sample)
         if other != unit.sample:
             faults.append(
@@ -258,6 +290,8 @@ def _layout_faults(units: list[Unit], name: str) -> list[Fault]:
     first: dict[tuple[str, str], Unit] = {}
     faults = []
     for unit in units:
+        if unit.accession:
+            continue
         other = first.setdefault((unit.sample, unit.assay), unit)
         if bool(unit.fastq_2) != bool(other.fastq_2):
             faults.append(
@@ -273,7 +307,14 @@ def _layout_faults(units: list[Unit], name: str) -> list[Fault]:
 def _file_faults(units: list[Unit], folder: Path, name: str) -> list[Fault]:
     faults = []
     used: dict[Path, str] = {}
+    accessions: dict[str, int] = {}
     for unit in units:
+        if unit.accession in accessions:
+            place = f"{name}, row {unit.row}, column 'accession'"
+            problem = f"{unit.accession!r} is used in row {accessions[unit.accession]} already"
+            faults.append(Fault(place, problem, "name each run once"))
+        elif unit.accession:
+            accessions[unit.accession] = unit.row
         for column in _PATHS:
             value = getattr(unit, column)
             if not value:

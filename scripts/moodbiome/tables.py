@@ -221,6 +221,22 @@ def read_counts(path: str | PathLike[str]) -> pd.DataFrame:
     return table
 
 
+def prokaryotes(counts: pd.DataFrame) -> pd.DataFrame:
+    """The rows of Bacteria and Archaea, and the special ones.
+
+    A database may hold host, fungi or viruses; the score's and the models' denominator is what is
+    bacterial or archaeal. A taxon whose lineage names no domain is kept.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"lineage": ["", "d__Bacteria;g__Dorea", "d__Eukaryota;g__Homo"]})
+    >>> prokaryotes(table)["lineage"].tolist()
+    ['', 'd__Bacteria;g__Dorea']
+    """
+    domain = counts["lineage"].str.extract(r"^d__(?:[dk]__)?([^;]+)")[0]
+    return counts[domain.isna() | domain.isin(["Bacteria", "Archaea"])]
+
+
 def write_biom(counts: pd.DataFrame, path: str | PathLike[str], title: str) -> None:
     """Write a feature table as BIOM 2.1 (HDF5), the same bytes for the same table.
 

@@ -14,6 +14,8 @@ def run(name, **changes):
         "run": name,
         "status": "ok",
         "reason": "",
+        "layout": "paired",
+        "warnings": [],
         **counts,
     } | changes
 

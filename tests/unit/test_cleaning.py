@@ -55,13 +55,14 @@ def write(folder, genomes):
     for mate, file in enumerate(files):
         with gzip.open(file, "wt") as out:
             for number, fragment in enumerate(fragments(genomes)):
-                quality = fragment[2] * 100
+                quality = "#" * 100 if "poor" in genomes else fragment[2] * 100
                 out.write(f"@r{number} {mate + 1}:N:0:A\n{fragment[mate]}\n+\n{quality}\n")
     return [str(file) for file in files]
 
 
 def clean(folder, fastq, host, **check):
     sound = {"sample": "S1", "assay": "shotgun", "run": "L1", "status": "ok", "reason": ""}
+    sound["warnings"] = []
     sound |= {"layout": "paired" if len(fastq) == 2 else "single", "fragments": 11}
     counts = clean_run(
         check={**sound, **check},
@@ -113,6 +114,13 @@ def test_reads_missing_from_the_file_are_an_error(tmp_path, genomes, host):
     """As after a truncation that fastp does not notice: it ends with code 0."""
     with pytest.raises(ToolError, match=r"sample S1, run L1, .* by fastp: 11 of 12 given"):
         clean(tmp_path, write(tmp_path, genomes), host, fragments=12)
+
+
+def test_a_run_of_which_nothing_passes_quality_control_is_counted(tmp_path, genomes, host):
+    fastq = write(tmp_path, {**genomes, "poor": True})
+    counts, kept = clean(tmp_path, fastq, host)
+    assert (counts["raw"], counts["failed_qc"], counts["non_host"]) == (11, 11, 0)
+    assert kept == [[], []]
 
 
 def test_a_failed_run_is_passed_on_untouched(tmp_path, host):

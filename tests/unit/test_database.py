@@ -5,7 +5,13 @@ import struct
 
 import pytest
 
-from moodbiome.database import DATABASE_FILES, build_database, database_taxa, fingerprint
+from moodbiome.database import (
+    DATABASE_FILES,
+    build_database,
+    database_taxa,
+    fingerprint,
+    genome_files,
+)
 from moodbiome.tools import ToolError
 
 RANKS = [(1, 1, "no rank"), (2, 1, "superkingdom"), (1350, 2, "genus"), (1351, 1350, "species")]
@@ -25,7 +31,7 @@ def inputs(tmp_path):
     (taxonomy / "names.dmp").write_text(NAMES)
     sequence = "ACGTTGCATGCCGATTAGCCATCGGATTACGGCATCGAATTCGGCATTAGCCGATCAGGCTTAACG" * 20
     (genomes / "E_faecalis_1351.fna").write_text(f">contig one\n{sequence}\n")
-    return genomes, taxonomy
+    return sorted(genomes.iterdir()), taxonomy
 
 
 def taxo(nodes, names=b"root\0E. coli\0", ranks=b"no rank\0species\0"):
@@ -67,10 +73,33 @@ def test_a_database_is_built_from_genomes(tmp_path, inputs):
     assert fingerprint(files) == first
 
 
+@pytest.mark.skipif(not shutil.which("kraken2-build"), reason="kraken2 is needed")
+def test_a_file_without_a_last_newline_does_not_run_into_the_next(tmp_path, inputs):
+    sequence = inputs[0][0].read_text().split("\n")[1]
+    (tmp_path / "A_1351.fna").write_text(f">one\tfirst contig\n{sequence}")
+    (tmp_path / "B_1351.fna").write_text(f">two\r\n{sequence[::-1]}\r\n")
+    files, unnamed = genome_files(tmp_path)
+    assert unnamed == []
+    build_database(files, inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
+    assert sorted((tmp_path / "database/seqid2taxid.map").read_text().splitlines()) == [
+        "one.1351|kraken:taxid|1351\t1351",
+        "two.1351|kraken:taxid|1351\t1351",
+    ]
+
+
+def test_files_that_name_no_taxon_are_told_apart(tmp_path):
+    for name in ("E_coli_562.fna.gz", "GCF_000005845.2_ASM584v2_genomic.fna", "notes.txt"):
+        (tmp_path / name).touch()
+    named, unnamed = genome_files(tmp_path)
+    assert [file.name for file in named] == ["E_coli_562.fna.gz"]
+    assert [file.name for file in unnamed] == ["GCF_000005845.2_ASM584v2_genomic.fna"]
+
+
 def test_a_genome_of_an_unknown_taxon_is_named(tmp_path, inputs):
-    (inputs[0] / "E_new_99999.fna").write_text(">c\nACGT\n")
+    new = tmp_path / "E_new_99999.fna"
+    new.write_text(">c\nACGT\n")
     with pytest.raises(ToolError, match=r"E_new_99999.fna: taxon 99999 is not in nodes.dmp"):
-        build_database(*inputs, tmp_path / "database", threads=1, log=tmp_path / "log")
+        build_database([new], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
 
 
 def test_the_fingerprint_sees_any_change_but_not_the_place(tmp_path):

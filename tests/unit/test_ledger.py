@@ -51,8 +51,14 @@ def test_a_failed_sample_has_nothing_to_add_up(profile):
         ({}, "", 55, ("ok", "")),
         ({}, "", 56, ("low_depth", "55 fragments classified as bacterial or archaeal")),
         ({}, "took antibiotics", 56, ("excluded", "excluded in the sample sheet: took")),
-        ({"status": "empty", "reason": "no reads"}, "x", 1, ("empty", "no reads")),
-        ({"status": "failed", "reason": "cut"}, "x", 1, ("failed", "cut")),
+        ({"status": "empty", "reason": "no reads"}, "", 1, ("empty", "no reads")),
+        ({"status": "failed", "reason": "cut"}, "", 1, ("failed", "cut")),
+        (
+            {"status": "failed", "reason": "cut"},
+            "bad disk",
+            1,
+            ("excluded", "excluded in the sample sheet: bad disk; also failed: cut"),
+        ),
     ],
 )
 def test_the_first_status_that_applies_is_given(profile, changes, excluded, low_depth, expected):

@@ -66,8 +66,18 @@ def test_a_missing_second_mate_means_single_end(folder):
         ("", "samples.tsv: is empty"),
         (HEADER, "holds a header and no sample; add one row"),
         ("sample;fastq_1\nS1;a\n", "separated by semicolons; save it separated by tabs or commas"),
-        ("sample\tgroup\nS1\tx\n", "header: lacks the column 'fastq_1'"),
-        ("sample\tfastq1\tfastq_1\nS\ta\ta\n", "unknown column 'fastq1'; did you mean 'fastq_1'?"),
+        (
+            "sample\tgroup\nS1\tx\n",
+            "header: has neither 'fastq_1' nor 'accession'; add 'fastq_1' (",
+        ),
+        ("sample\tfastq1\nS\ta\n", "unknown column 'fastq1'; did you mean 'fastq_1'?"),
+        ("sample\tfastq_1\tfastq2\nS\ta\tb\n", "unknown column 'fastq2'; did you mean 'fastq_2'?"),
+        ("sample\taccession\nS1\tPRJNA1\n", "column 'accession': 'PRJNA1' is a study, not a run"),
+        ("sample\taccession\nS1\tSRR1234567\nS2\tSRR1234567\n", "is used in row 2 already"),
+        (
+            "sample\tfastq_1\taccession\nS1\ta_1.fq.gz\tSRR1234567\n",
+            "row 2: has files and an accession; give 'fastq_1'",
+        ),
         ("Sample\tfastq_1\nS\ta\n", "unknown column 'Sample'; did you mean 'sample'?"),
         ("sample\tfastq_1\tx\tx\nS\ta\t\t\n", "names 'x' 2 times; rename one"),
         ("sample\tfastq_1\t\nS\ta\t1\n", "has a column without a name"),
@@ -77,7 +87,7 @@ def test_a_missing_second_mate_means_single_end(folder):
         (HEADER + ROW.replace("S1", "../S1"), "column 'sample': is '../S1'"),
         (HEADER + ROW.replace("L1", "L/1"), "column 'run': is 'L/1'"),
         (HEADER + ROW.replace("S1", ""), "row 2, column 'sample': is empty"),
-        (HEADER + ROW.replace("a_1.fq.gz", ""), "row 2, column 'fastq_1': is empty"),
+        (HEADER + ROW.replace("a_1.fq.gz", ""), "row 2: has no reads; give 'fastq_1'"),
         (HEADER + ROW.replace("a_1", "c_1"), "row 2, column 'fastq_1': no file 'c_1.fq.gz' in"),
         (HEADER + ROW.replace("a_1.fq.gz", "."), "'.' is not a file"),
         (HEADER + ROW.replace("a_2", "a_1"), "is the same file as fastq_1: 'a_1.fq.gz'"),
@@ -112,6 +122,17 @@ def test_a_missing_second_mate_means_single_end(folder):
 )
 def test_each_fault_names_its_place_and_the_mend(folder, text, said):
     assert said in read(folder, text)[1]
+
+
+def test_a_run_can_be_given_by_accession_among_files(folder):
+    sheet, faults = read(folder, "sample,fastq_1,accession\nS1,a_1.fq.gz,\nS2,,ERR1234567\n")
+    assert not faults
+    assert [unit.files for unit in sheet.units] == [["a_1.fq.gz"], []]
+    assert sheet.units[1].accession == "ERR1234567"
+
+
+def test_metadata_may_be_called_nearly_like_a_column_that_is_there(folder):
+    assert not read(folder, "sample,sample_id,fastq_1\nS1,x,a_1.fq.gz\n")[1]
 
 
 def test_a_missing_sheet_is_named(tmp_path):

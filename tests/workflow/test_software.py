@@ -1,4 +1,4 @@
-"""Where command-line tools come from: conda, mamba, PATH, apt, or a message that says what to do."""
+"""Where command-line tools come from: conda, mamba, PATH, apt, or else a message."""
 
 import csv
 import subprocess

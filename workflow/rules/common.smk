@@ -13,18 +13,18 @@ SCRIPTS = Path(workflow.basedir, "scripts")
 if str(SCRIPTS) not in sys.path:
     sys.path.append(str(SCRIPTS))
 
-from moodbiome.database import DATABASE_FILES
+from moodbiome.accessions import RUN
+from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
 from moodbiome.faults import as_message
-from moodbiome.settings import check_against_sheet, check_settings
-from moodbiome.sheet import NAME, read_sheet
+from moodbiome.inputs import check_inputs
+from moodbiome.sheet import NAME
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
 
-faults = check_settings(config, SCHEMA)
-if faults:
-    raise WorkflowError(as_message(faults))
-sheet, faults = read_sheet(Path(config["samples"]))
-faults += check_against_sheet(config, sheet)
+DICTIONARY = Path(workflow.basedir, "config/metadata.tsv")
+sheet, faults, warnings = check_inputs(config, SCHEMA, DICTIONARY)
+for warning in warnings:
+    logger.warning(f"warning: {warning}")
 if faults:
     raise WorkflowError(as_message(faults))
 
@@ -48,6 +48,7 @@ wildcard_constraints:
     assay="|".join(ASSAYS),
     rank="|".join(RANKS),
     length=r"\d+",
+    accession=RUN.pattern,
 
 
 def code(script):
@@ -81,7 +82,11 @@ def unit_of(wildcards):
 
 
 def fastq_files(wildcards):
-    return [str(SHEET_FOLDER / file) for file in unit_of(wildcards).files]
+    """FASTQ files of a run: the sheet's own, or those fetched by its accession."""
+    unit = unit_of(wildcards)
+    if unit.accession:
+        return [f"resources/reads/{unit.accession}_{mate}.fastq.gz" for mate in (1, 2)]
+    return [str(SHEET_FOLDER / file) for file in unit.files]
 
 
 def of_units(pattern, units):
@@ -96,6 +101,9 @@ def of_samples(pattern, assay=None):
         for sample, sample_assay in sheet.samples
         if assay in (None, sample_assay)
     ]
+
+
+all_checks = of_units("results/reads/{assay}/{sample}/{run}.check.json", sheet.units)
 
 
 def clean_files(suffix):
@@ -118,6 +126,18 @@ def database_folder(assay):
 
 def database_files(wildcards):
     return [str(database_folder(wildcards.assay) / name) for name in DATABASE_FILES]
+
+
+def library_genomes(wildcards):
+    """Genomes to build a database from."""
+    named, _ = genome_files(Path(config["databases"][wildcards.assay]["genomes"]))
+    return [str(file) for file in named]
+
+
+def library_taxonomy(wildcards):
+    """Files of the taxonomy dump to build a database with."""
+    folder = Path(config["databases"][wildcards.assay]["taxonomy"])
+    return [str(taxonomy_file(folder, name)) for name in TAXONOMY_FILES]
 
 
 def distributions(wildcards):

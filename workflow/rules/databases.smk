@@ -4,8 +4,8 @@
 rule build_database:
     """Build a Kraken2 database, and classify its own genomes against it for the distributions."""
     input:
-        genomes=lambda wildcards: config["databases"][wildcards.assay]["genomes"],
-        taxonomy=lambda wildcards: config["databases"][wildcards.assay]["taxonomy"],
+        genomes=library_genomes,
+        taxonomy=library_taxonomy,
     output:
         multiext("resources/databases/{assay}/", *DATABASE_FILES),
         seqid2taxid="resources/databases/{assay}/seqid2taxid.map",
@@ -16,7 +16,11 @@ rule build_database:
     conda:
         "../../envs/profile.yaml"
     threads: 8
+    resources:
+        # Kraken2 builds its table in memory: about a byte a base, and the library's own text.
+        mem_mb=lambda wildcards, input: 1000 + 4 * int(input.size_mb),
     params:
+        taxonomy=lambda wildcards: config["databases"][wildcards.assay]["taxonomy"],
         code=code("build_database"),
     script:
         "../../scripts/build_database.py"

@@ -5,6 +5,26 @@ other samples finish and every table still has a row for it. `on_failure: stop` 
 """
 
 
+rule fetch_reads:
+    """Download a run of a public archive (ENA), resuming after breaks, checked by size and MD5."""
+    output:
+        r1="resources/reads/{accession}_1.fastq.gz",
+        # Empty for a single-end run.
+        r2="resources/reads/{accession}_2.fastq.gz",
+        facts="resources/reads/{accession}.json",
+    log:
+        "logs/fetch_reads/{accession}.log",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        archive=config["reads"]["archive"],
+        code=code("fetch_reads"),
+    script:
+        "../../scripts/fetch_reads.py"
+
+
 rule check_reads:
     """Read every byte of a run's FASTQ files once: integrity, mates, counts, checksums."""
     input:
@@ -20,6 +40,7 @@ rule check_reads:
         mem_mb=500,
     params:
         names=lambda wildcards: unit_of(wildcards).files,
+        accession=lambda wildcards: unit_of(wildcards).accession,
         on_failure=config["on_failure"],
         code=code("check_reads"),
     script:

@@ -15,7 +15,8 @@ if config["host"]["remove"] and not config["host"]["index"]:
         threads: 8
         resources:
             # bowtie2-build holds about five bytes a base of a human-sized genome.
-            mem_mb=lambda wildcards, input: 500 + input.size_mb * 6,
+            mem_mb=lambda wildcards, input: 500
+            + int(input.size_mb) * (24 if str(input.fasta).endswith(".gz") else 6),
         shell:
             "bowtie2-build --threads {threads} {input.fasta:q} resources/host/index > {log:q} 2>&1"
 
@@ -24,6 +25,8 @@ rule clean_reads:
     """Trim adapters and bad ends, drop poor reads, remove the host; account for every fragment."""
     input:
         check="results/reads/{assay}/{sample}/{run}.check.json",
+        # With on_failure: stop nothing is cleaned before every file has been found sound.
+        all_checks=all_checks if config["on_failure"] == "stop" else [],
         fastq=fastq_files,
         host=host_index,
     output:

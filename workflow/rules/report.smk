@@ -104,8 +104,9 @@ if MULTIQC:
         conda:
             "../../envs/multiqc.yaml"
         shell:
-            "multiqc --force --quiet --no-ansi --no-data-dir --fullnames --outdir results/report"
-            " --filename multiqc.html results/reads results/profile > {log:q} 2>&1"
+            "printf '%s\\n' {input:q} > {log:q}.files;"
+            " multiqc --force --quiet --no-ansi --no-data-dir --fullnames --outdir results/report"
+            " --filename multiqc.html --file-list {log:q}.files > {log:q} 2>&1"
 
 
 rule record_provenance:
@@ -113,7 +114,7 @@ rule record_provenance:
     input:
         analyses=ANALYSES,
         pages=PAGES,
-        checks=of_units("results/reads/{assay}/{sample}/{run}.check.json", sheet.units),
+        checks=all_checks,
         software=expand(
             "results/provenance/software.{environment}.tsv", environment=["reads", "profile"]
         ),

@@ -32,6 +32,7 @@ rule build_ledger:
     """Where every fragment of every sample went, and what became of every row of the sheet."""
     input:
         sheet=config["samples"],
+        dictionary=DICTIONARY,
         profiles=of_samples("results/profile/{assay}/{sample}.profile.json"),
     output:
         ledger="results/tables/ledger.tsv",

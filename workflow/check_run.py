@@ -1,0 +1,154 @@
+"""Check everything a run is given, and forecast what it will take, without running anything.
+
+python workflow/check_run.py [--directory RUN] [--configfile FILE] [--sheet FILE] [--json]
+
+Ends with code 0 if the run can start and 1 if there is any fault. FASTQ files are looked for, and
+a few are opened to learn the length of reads; they are read to the end by the run itself.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from moodbiome.faults import as_message  # noqa: E402
+from moodbiome.forecast import (  # noqa: E402
+    DEFAULT_RATES,
+    Forecast,
+    bytes_a_read,
+    forecast,
+    rates_of,
+    readable,
+    size,
+)
+from moodbiome.inputs import check_inputs  # noqa: E402
+from moodbiome.sheet import Sheet  # noqa: E402
+
+# Jobs of a cohort with one assay, one database given and no MultiQC: fingerprint, software (two),
+# ledger, tables, diversity, signature, associations, report, provenance, conclusion, all.
+COHORT_JOBS, JOBS_AN_ASSAY = 10, 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--directory", type=Path, default=Path(), help="run folder")
+    parser.add_argument("--configfile", type=Path, help="settings that differ from the defaults")
+    parser.add_argument("--sheet", help="sample sheet, instead of the settings' own")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    arguments = parser.parse_args()
+
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    if arguments.configfile:
+        merge(settings, yaml.safe_load(arguments.configfile.read_text()) or {})
+    if arguments.sheet:
+        settings["samples"] = str(Path(arguments.sheet).resolve())
+    os.chdir(arguments.directory)
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    sheet, faults, warnings = check_inputs(settings, schema, ROOT / "config/metadata.tsv")
+    expected = None if faults else expect(settings, sheet, arguments.cores)
+    if arguments.json:
+        found = {
+            "faults": [fault._asdict() for fault in faults],
+            "warnings": [warning._asdict() for warning in warnings],
+            "forecast": expected and expected.as_dict(),
+        }
+        print(json.dumps(found, indent=1))
+    else:
+        for warning in warnings:
+            print(f"warning: {warning}")
+        print(describe(expected, arguments.cores) if expected else as_message(faults))
+    return 1 if faults else 0
+
+
+def merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Overlay settings as Snakemake does: sections are merged, anything else is replaced."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            merge(settings[key], value)
+        else:
+            settings[key] = value
+
+
+def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
+    """Forecast the run from its sheet, its databases and what earlier jobs took."""
+    folder = Path(settings["samples"]).parent
+    paths = [[folder / file for file in unit.files] for unit in sheet.units]
+    a_read = bytes_a_read([run[0] for run in paths])
+    files = [[(path.stat().st_size, a_read) for path in run] for run in paths]
+    assays = {unit.assay for unit in sheet.units}
+    jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
+    host = settings["host"]
+    if host["remove"] and host["fasta"]:
+        jobs += 1
+    databases = [settings["databases"][assay] for assay in sorted(assays)]
+    for database in databases:
+        if not database["path"]:
+            jobs += 1 + len(database["read_lengths_bp"])
+    known = rates_of(benchmarks(sheet))
+    where = "earlier jobs of this run folder" if known else "measurements of the developers"
+    return forecast(
+        files,
+        len(sheet.samples),
+        jobs,
+        cores,
+        host_bytes=sum(path.stat().st_size for path in host_files(host)),
+        database_bytes=sum(database_bytes(database) for database in databases),
+        rates={**DEFAULT_RATES, **known},
+        rates_from=where,
+    )
+
+
+def benchmarks(sheet: Sheet) -> list[tuple[str, Path, int]]:
+    """Benchmark files of earlier jobs of this run folder, with the fragments each handled."""
+    found = []
+    for unit in sheet.units:
+        account = Path(f"results/reads/{unit.assay}/{unit.sample}/{unit.run}.clean.json")
+        path = Path(f"benchmarks/clean_reads/{unit.assay}/{unit.sample}/{unit.run}.tsv")
+        if account.exists() and path.exists():
+            found.append(("clean_reads", path, json.loads(account.read_text())["raw"] or 0))
+    for sample, assay in sheet.samples:
+        account = Path(f"results/profile/{assay}/{sample}.profile.json")
+        path = Path(f"benchmarks/classify_reads/{assay}/{sample}.tsv")
+        if account.exists() and path.exists():
+            found.append(("classify_reads", path, json.loads(account.read_text())["raw"] or 0))
+    return found
+
+
+def host_files(host: dict[str, Any]) -> list[Path]:
+    if not host["remove"]:
+        return []
+    index = Path(host["index"] or "resources/host/index")
+    return sorted(index.parent.glob(f"{index.name}.*bt2*"))
+
+
+def database_bytes(database: dict[str, Any]) -> int:
+    path = Path(database["path"]) / "hash.k2d"
+    return path.stat().st_size if database["path"] and path.exists() else 0
+
+
+def describe(expected: Forecast, cores: int) -> str:
+    """A forecast for people."""
+    time = f"{readable(expected.wall_seconds)} on {cores} cores"
+    lines = {
+        "samples": f"{expected.samples}, in {expected.runs} sequencing runs",
+        "input": f"{size(expected.input_bytes)}, about {expected.fragments:,} fragments",
+        "jobs": f"{expected.jobs}",
+        "time": f"{time} ({readable(expected.core_seconds)} of one core)",
+        "memory": f"{size(expected.memory_bytes)} at the most at once, databases included",
+        "disk": f"{size(expected.temporary_bytes)} for a while (clean reads), "
+        f"{size(expected.result_bytes)} for results",
+    }
+    head = f"No fault found. Forecast from {expected.rates_from}, mostly within a factor of 2:"
+    return "\n".join([head, *(f"  {name:<9}{text}" for name, text in lines.items())])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
