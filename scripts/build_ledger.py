@@ -1,5 +1,6 @@
 """Write the ledger, the status of every sample and the cohort's metadata (rule build_ledger)."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -14,17 +15,25 @@ profiles = [json.loads(Path(file).read_text()) for file in snakemake.input.profi
 
 STATUS = ["sample", "assay", "sample_type", "status", "reason", "warnings"]
 
+# Fragments of the genera that the negative controls tell to be contaminants; empty if not assessed.
+contaminant = {}
+for assay, file in zip(snakemake.params.assays, snakemake.input.burdens, strict=True):
+    with Path(file).open() as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            if row["rank"] == "genus":
+                contaminant[row["sample"], assay] = row["contaminant_fragments"]
 ledger, status = [], []
 for profile in profiles:
     reconcile(profile)
     cells = metadata[profile["sample"]]
     key = [profile["sample"], profile["assay"]]
-    ledger.append([*key, *(profile[column] for column in LEDGER)])
+    flow = [profile[column] for column in LEDGER]
+    ledger.append([*key, *flow, contaminant.get(tuple(key))])
     found = sample_status(profile, cells["exclude"], snakemake.params.low_depth)
     warnings = "; ".join(profile["warnings"])
     status.append([*key, cells["sample_type"], *found, warnings])
 
-Path(output.ledger).write_text(tsv(["sample", "assay", *LEDGER], ledger))
+Path(output.ledger).write_text(tsv(["sample", "assay", *LEDGER, "contaminant"], ledger))
 Path(output.status).write_text(tsv(STATUS, status))
 columns = list(next(iter(metadata.values())))
 rows = [[sample, *cells.values()] for sample, cells in metadata.items()]

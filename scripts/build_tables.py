@@ -1,4 +1,4 @@
-"""Re-estimate an assay's samples at every rank and merge them (rule build_tables)."""
+"""Re-estimate an assay's samples at every rank, find contaminants, merge (rule build_tables)."""
 
 import json
 import re
@@ -7,10 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from moodbiome.bracken import nearest_read_length, read_distribution
+from moodbiome.contaminants import COLUMNS as CONTAMINANT_COLUMNS
+from moodbiome.contaminants import Controls, apply, burden, find_contaminants
+from moodbiome.dictionary import read_dictionary, tidy_metadata
 from moodbiome.kraken import read_report
+from moodbiome.sheet import read_sheet
 from moodbiome.tables import build_counts, write_biom, write_counts
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
+assay = snakemake.wildcards.assay
 profiles = [json.loads(Path(file).read_text()) for file in snake_in.profiles]
 # A failed sample has no counts: it is in the ledger and the status table, not in these.
 reports = {
@@ -38,9 +43,27 @@ distributions = {length: read_distribution(lengths[length]) for length in sorted
 chosen = used.dropna(subset="distribution_length_bp").set_index("sample")["distribution_length_bp"]
 by_sample = {sample: distributions[length] for sample, length in chosen.items()}
 
-with Path(snakemake.log[0]).open("w") as log:
-    for rank, tsv, biom in zip(params.ranks, output.counts, output.biom, strict=True):
-        counts = build_counts(reports, by_sample, rank, params.min_fragments)
-        write_counts(counts, tsv)
-        write_biom(counts, biom, title=f"{snakemake.wildcards.assay}.{rank}")
-        log.write(f"{rank}: {len(counts) - 2} taxa in {len(reports)} samples\n")
+sheet, _ = read_sheet(Path(snake_in.sheet))
+metadata = tidy_metadata(sheet.metadata, read_dictionary(Path(snake_in.dictionary)))
+controls = Controls.of_metadata(metadata, params.controls)
+
+scores, burdens, said = [], [], []
+for rank, tsv, biom in zip(params.ranks, output.counts, output.biom, strict=True):
+    counts = build_counts(reports, by_sample, rank, params.min_fragments)
+    found, why_not = find_contaminants(counts, controls)
+    said.append(f"{rank}: {len(counts) - 2} taxa in {len(reports)} samples. {why_not}")
+    if found is not None:
+        scores.append(found.assign(rank=rank))
+        burdens.append(burden(counts, found).assign(rank=rank, action=controls.action))
+        counts = apply(counts, found, controls.action)
+    write_counts(counts, tsv)
+    write_biom(counts, biom, title=f"{assay}.{rank}")
+
+# A table without rows has its header; the log says why there is none.
+for parts, path, empty in [
+    (scores, output.contaminants, CONTAMINANT_COLUMNS),
+    (burdens, output.burden, ["sample", "contaminant_fragments"]),
+]:
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=[*empty, "rank"])
+    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
+Path(snakemake.log[0]).write_text("".join(f"{line}\n" for line in said))

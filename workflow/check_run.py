@@ -81,13 +81,15 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     """Forecast the run from its sheet, its databases and what earlier jobs took."""
     folder = Path(settings["samples"]).parent
     paths = [[folder / file for file in unit.files] for unit in sheet.units]
-    a_read = bytes_a_read([run[0] for run in paths])
+    # Sizes of runs given by accession are known once they are fetched.
+    a_read = bytes_a_read([run[0] for run in paths if run])
     files = [[(path.stat().st_size, a_read) for path in run] for run in paths]
     assays = {unit.assay for unit in sheet.units}
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
     host = settings["host"]
     if host["remove"] and host["fasta"]:
         jobs += 1
+    jobs += sum(1 for unit in sheet.units if unit.accession)
     databases = [settings["databases"][assay] for assay in sorted(assays)]
     for database in databases:
         if not database["path"]:

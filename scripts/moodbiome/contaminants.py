@@ -5,13 +5,15 @@ own tests; `docs/contaminants.md` has the formulas, and what the scores cannot t
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from moodbiome.association import NotRun
+from moodbiome.diversity import features
+from moodbiome.faults import NotRun
 from moodbiome.tables import SPECIAL, TEXT_COLUMNS
 
 CONTAMINANT = -2
@@ -51,6 +53,80 @@ _FROM_SAMPLES = (
     "no larger share of the controls than of the samples: it may have come from the samples (index "
     "hopping, splash)"
 )
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What a cohort has to tell contaminants by, and what is to be done with them.
+
+    Attributes
+    ----------
+    is_control : Series of bool
+        Samples and negative controls; positive controls and excluded samples are absent.
+    concentration : Series or None
+        DNA concentration by sample, column ``dna_ng_ul`` of the sheet.
+    batch : Series or None
+        Column ``batch`` of the sheet.
+    method, threshold, action
+        As in the settings.
+    """
+
+    is_control: pd.Series
+    concentration: pd.Series | None
+    batch: pd.Series | None
+    method: str
+    threshold: float
+    action: str
+
+    @classmethod
+    def of_metadata(
+        cls, metadata: Mapping[str, Mapping[str, str]], settings: Mapping[str, Any]
+    ) -> "Controls":
+        """Gather them from the sheet's metadata and the settings' section `controls`."""
+        table = pd.DataFrame(list(metadata.values()), index=list(metadata))
+        kind = table["sample_type"]
+        table = table[(table["exclude"] == "") & kind.isin(["sample", "negative_control"])]
+
+        def column(name: str) -> pd.Series | None:
+            known = name in table and (table[name] != "").any()
+            return table[name].replace("", None) if known else None
+
+        return cls(
+            is_control=table["sample_type"] == "negative_control",
+            concentration=column("dna_ng_ul"),
+            batch=column("batch"),
+            **settings,
+        )
+
+
+def find_contaminants(counts: pd.DataFrame, controls: Controls) -> tuple[pd.DataFrame | None, str]:
+    """Score the taxa of a feature table, or say why they cannot be scored.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        As `moodbiome.tables.build_counts` returns it.
+    controls : Controls
+
+    Returns
+    -------
+    (DataFrame or None, str)
+        As `contaminant_scores`, and an empty reason; or None and the reason.
+    """
+    samples = [column for column in counts.columns if column in controls.is_control.index]
+    try:
+        found = contaminant_scores(
+            features(counts)[samples],
+            controls.is_control,
+            controls.concentration,
+            controls.batch,
+            method=controls.method,
+            threshold=controls.threshold,
+            names=counts["name"],
+        )
+    except NotRun as error:
+        return None, f"contaminants not looked for: {error.reason}"
+    return found, ""
 
 
 def prevalence_scores(

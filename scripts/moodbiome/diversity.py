@@ -18,8 +18,8 @@ from skbio.stats.ordination import pcoa as skbio_pcoa
 
 from moodbiome.association import NotRun
 
-UNPLACED = (0, -1)
-"""Identifiers of the rows for unclassified fragments, and for those not assigned at the rank."""
+UNPLACED = (0, -1, -2)
+"""Rows of fragments that are unclassified, not assigned at the rank, or of removed contaminants."""
 
 # numpy's "marginals" method draws through hypergeometric variates, exact below this many fragments.
 _MAX_FRAGMENTS = 10**9

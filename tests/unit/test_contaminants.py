@@ -12,10 +12,12 @@ from moodbiome.association import NotRun
 from moodbiome.contaminants import (
     COLUMNS,
     METHODS,
+    Controls,
     apply,
     burden,
     combine_batches,
     contaminant_scores,
+    find_contaminants,
     frequency_scores,
     prevalence_scores,
 )
@@ -482,3 +484,46 @@ def test_wrong_scores_and_actions_are_refused(whole, scores):
             function(whole.drop(index=329), scores)
         with pytest.raises(ValueError, match="a row -2 already: contaminants were removed before"):
             function(apply(whole, scores, "remove"), scores)
+
+
+METADATA = {
+    "S1": {"sample_type": "sample", "exclude": "", "dna_ng_ul": "2.5", "batch": ""},
+    "S2": {"sample_type": "sample", "exclude": "moved", "dna_ng_ul": "", "batch": ""},
+    "N1": {"sample_type": "negative_control", "exclude": "", "dna_ng_ul": "", "batch": ""},
+    "P1": {"sample_type": "positive_control", "exclude": "", "dna_ng_ul": "9", "batch": ""},
+}
+SETTINGS = {"method": "prevalence", "threshold": 0.1, "action": "flag"}
+
+
+def test_controls_are_samples_and_negative_controls_that_are_not_excluded():
+    controls = Controls.of_metadata(METADATA, SETTINGS)
+    assert controls.is_control.to_dict() == {"S1": False, "N1": True}
+    assert controls.concentration["S1"] == "2.5"
+    assert controls.batch is None
+
+
+def test_a_cohort_without_controls_says_so_and_has_no_scores():
+    counts = pd.DataFrame({"name": ["unclassified", "a"], "lineage": ["", "g__a"], "S1": [1, 5]})
+    counts.index = pd.Index([0, 816], name="taxon_id")
+    only = {"S1": METADATA["S1"]}
+    found, reason = find_contaminants(counts, Controls.of_metadata(only, SETTINGS))
+    assert found is None
+    assert reason.startswith("contaminants not looked for: ")
+
+
+def test_scores_of_a_feature_table_leave_out_who_takes_no_part():
+    samples = [f"S{number}" for number in range(6)]
+    metadata = dict.fromkeys(samples, METADATA["S1"])
+    metadata |= {f"N{number}": METADATA["N1"] for number in range(4)} | {"P1": METADATA["P1"]}
+    reagent = dict.fromkeys(samples, 0) | {f"N{number}": 9 for number in range(4)} | {"P1": 9}
+    gut = dict.fromkeys(samples, 50) | {f"N{number}": 0 for number in range(4)} | {"P1": 0}
+    counts = pd.DataFrame([dict.fromkeys(metadata, 3), dict.fromkeys(metadata, 1), reagent, gut])
+    counts.index = pd.Index([0, -1, 329, 816], name="taxon_id")
+    counts.insert(0, "lineage", ["", "", "g__Ralstonia", "g__Bacteroides"])
+    counts.insert(0, "name", ["unclassified", "unassigned", "Ralstonia", "Bacteroides"])
+    found, _ = find_contaminants(counts, Controls.of_metadata(metadata, SETTINGS))
+    assert found.set_index("name")["is_contaminant"].to_dict() == {
+        "Ralstonia": True,
+        "Bacteroides": False,
+    }
+    assert set(found["n_controls"]) == {4}

@@ -7,6 +7,8 @@ ANALYSES = [
     *expand("results/tables/{assay}.{rank}.counts.tsv", assay=ASSAYS, rank=RANKS),
     *expand("results/tables/{assay}.{rank}.counts.biom", assay=ASSAYS, rank=RANKS),
     *expand("results/tables/{assay}.read_lengths.tsv", assay=ASSAYS),
+    *expand("results/tables/{assay}.contaminants.tsv", assay=ASSAYS),
+    *expand("results/tables/{assay}.contaminant_burden.tsv", assay=ASSAYS),
     "results/diversity/alpha.tsv",
     *expand("results/diversity/beta.{metric}.tsv", metric=BETA_METRICS),
     *expand("results/diversity/ordination.{metric}.tsv", metric=BETA_METRICS),

@@ -2,7 +2,7 @@
 
 
 rule build_tables:
-    """Re-estimate all samples of an assay at every rank, and merge them into feature tables."""
+    """Re-estimate an assay's samples at every rank, look for contaminants, merge into tables."""
     input:
         reports=lambda wildcards: of_samples(
             "results/profile/{assay}/{sample}.kraken2.txt", wildcards.assay
@@ -11,10 +11,14 @@ rule build_tables:
             "results/profile/{assay}/{sample}.profile.json", wildcards.assay
         ),
         distributions=distributions,
+        sheet=config["samples"],
+        dictionary=DICTIONARY,
     output:
         counts=expand("results/tables/{{assay}}.{rank}.counts.tsv", rank=RANKS),
         biom=expand("results/tables/{{assay}}.{rank}.counts.biom", rank=RANKS),
         lengths="results/tables/{assay}.read_lengths.tsv",
+        contaminants="results/tables/{assay}.contaminants.tsv",
+        burden="results/tables/{assay}.contaminant_burden.tsv",
     log:
         "logs/build_tables/{assay}.log",
     conda:
@@ -23,6 +27,7 @@ rule build_tables:
         ranks=RANKS,
         min_fragments=config["profile"]["min_fragments"],
         read_length=config["profile"]["read_length_bp"],
+        controls=config["controls"],
         code=code("build_tables"),
     script:
         "../../scripts/build_tables.py"
@@ -34,6 +39,7 @@ rule build_ledger:
         sheet=config["samples"],
         dictionary=DICTIONARY,
         profiles=of_samples("results/profile/{assay}/{sample}.profile.json"),
+        burdens=expand("results/tables/{assay}.contaminant_burden.tsv", assay=ASSAYS),
     output:
         ledger="results/tables/ledger.tsv",
         status="results/tables/sample_status.tsv",
@@ -43,6 +49,7 @@ rule build_ledger:
     conda:
         "../../envs/python.yaml"
     params:
+        assays=ASSAYS,
         low_depth=config["tables"]["low_depth_fragments"],
         code=code("build_ledger"),
     script:
