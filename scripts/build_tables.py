@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from moodbiome.bracken import nearest_read_length, read_distribution
+from moodbiome.cohort import write_tsv
 from moodbiome.contaminants import COLUMNS as CONTAMINANT_COLUMNS
 from moodbiome.contaminants import Controls, apply, burden, find_contaminants
 from moodbiome.dictionary import read_dictionary, tidy_metadata
@@ -36,7 +37,7 @@ for profile in profiles:
     rows.append((profile["sample"], mean, chosen and chosen.length, chosen and chosen.is_exact))
 columns = ["sample", "mean_length_bp", "distribution_length_bp", "is_exact"]
 used = pd.DataFrame(rows, columns=columns).astype({"distribution_length_bp": "Int64"})
-used.to_csv(output.lengths, sep="\t", index=False)
+write_tsv(used, output.lengths)
 
 needed = used["distribution_length_bp"].dropna().unique()
 distributions = {length: read_distribution(lengths[length]) for length in sorted(needed)}
@@ -65,5 +66,5 @@ for parts, path, empty in [
     (burdens, output.burden, ["sample", "contaminant_fragments"]),
 ]:
     table = pd.concat(parts) if parts else pd.DataFrame(columns=[*empty, "rank"])
-    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_tsv(table, path)
 Path(snakemake.log[0]).write_text("".join(f"{line}\n" for line in said))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import left_out, of_assay, read_cohort, write_by_assay
+from moodbiome.cohort import left_out, of_assay, read_cohort, write_by_assay, write_tsv
 from moodbiome.comparison import METRICS, as_table, block_matrix, compare
 from moodbiome.diversity import features
 from moodbiome.tables import prokaryotes, read_counts
@@ -27,7 +27,7 @@ tests = {assay: part.tests for assay, part in found.items()}
 write_by_assay(tests, output.permanova, ["assay", "metric", "term"])
 for metric, beta, ordination in zip(METRICS, output.beta, output.ordination, strict=True):
     square = block_matrix({assay: part.distance.get(metric) for assay, part in found.items()})
-    square.to_csv(beta, sep="\t", float_format="%.6g", index_label="sample")
+    write_tsv(square, beta, index=True, index_label="sample")
     axes = {assay: [as_table(part.ordination.get(metric))] for assay, part in found.items()}
     write_by_assay(axes, ordination, ["sample", "assay"])
 notes = {

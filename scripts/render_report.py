@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import read_tsv
+from moodbiome.cohort import read_tsv, summarise
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, render, render_sample
@@ -24,6 +24,7 @@ for path in snake_in.ordinations:
         ordinations.append((assay, Ordination(metric, part[["sample", "PC1", "PC2"]], shares)))
 software = pd.concat([pd.read_table(path, dtype=str) for path in snake_in.software])
 notes = pd.concat([read_tsv(path) for path in snake_in.not_run])
+group = params.config["cohort"]["group"]
 databases = {
     Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
 }
@@ -44,7 +45,7 @@ report = Report(
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),
     differential=read_tsv(snake_in.differential),
-    metadata=read_tsv(snake_in.metadata),
+    metadata=read_tsv(snake_in.metadata, text=[group] if group else []),
     provenance={
         "databases": databases,
         "versions": {
@@ -53,9 +54,7 @@ report = Report(
         },
         "seed": params.config["seed"],
     },
-    not_run=[
-        NotRun(row.analysis, row.reason) for row in notes[notes["sample"].isna()].itertuples()
-    ],
+    not_run=[NotRun(row.analysis, row.reason) for row in summarise(notes).itertuples()],
 )
 template = {Path(path).name.split(".")[0]: Path(path) for path in snake_in.templates}
 Path(snakemake.output.cohort).write_text(render(report, template["cohort"]))

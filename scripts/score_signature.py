@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable
+from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable, write_tsv
 from moodbiome.diversity import features
 from moodbiome.evidence import read_table, resolve_members
 from moodbiome.signature import score_samples
@@ -46,8 +46,7 @@ for number, assay in enumerate(params.assays):
     scores.append(score)
     contributions.append(contribution)
 
-rounded = {"sep": "\t", "float_format": "%.6g"}
-pd.concat(scores).to_csv(snakemake.output.scores, index_label="sample", **rounded)
-pd.concat(contributions).to_csv(snakemake.output.contributions, index=False, **rounded)
+write_tsv(pd.concat(scores), snakemake.output.scores, index=True, index_label="sample")
+write_tsv(pd.concat(contributions), snakemake.output.contributions)
 n_scored = sum((score["status"] == "ok").sum() for score in scores)
 Path(snakemake.log[0]).write_text(f"{n_scored} of {sum(map(len, scores))} samples scored\n")

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +10,12 @@ from moodbiome.faults import NotRun
 
 _TEXT = ("sample", "reason", "warnings", "exclude", "warning", "note")
 COMPARED = ("ok",)
+
+
+def write_tsv(table: pd.DataFrame, path: str, **options: Any) -> None:
+    """Write one of the run's own tables, six significant digits, as `read_tsv` reads it."""
+    form = {"sep": "\t", "float_format": "%.6g", "quoting": csv.QUOTE_NONE, "index": False}
+    table.to_csv(path, **{**form, **options})
 
 
 def read_tsv(path: str, text: Sequence[str] = ()) -> pd.DataFrame:
@@ -92,6 +99,27 @@ def left_out(analysis: str, dropped: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["analysis", "sample", "reason"])
 
 
+def summarise(notes: pd.DataFrame) -> pd.DataFrame:
+    """Notes of ``not_run.tsv``, those about samples gathered into one an analysis.
+
+    Examples
+    --------
+    >>> notes = pd.DataFrame({"analysis": ["alpha", "permanova", "permanova"],
+    ...     "sample": [None, "S1", "S2"], "reason": ["too shallow", "missing age", "missing sex"]})
+    >>> summarise(notes)["reason"].tolist()
+    ['too shallow', '2 samples left out: S1 (missing age), S2 (missing sex)']
+    """
+    whole = notes[notes["sample"].isna()]
+    rows = []
+    for analysis, part in notes[notes["sample"].notna()].groupby("analysis", sort=False):
+        named = [f"{row.sample} ({row.reason})" for row in part.head(6).itertuples()]
+        more = f" and {len(part) - 6} others" if len(part) > 6 else ""
+        plural = "sample" if len(part) == 1 else "samples"
+        listed = f"{len(part)} {plural} left out: {', '.join(named)}{more}"
+        rows.append({"analysis": analysis, "reason": listed})
+    return pd.concat([whole, pd.DataFrame(rows)], ignore_index=True)
+
+
 def write_by_assay(
     tables: Mapping[str, Iterable[pd.DataFrame | None]],
     path: str,
@@ -117,4 +145,4 @@ def write_by_assay(
     ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
     rest = [column for column in table.columns if column not in columns]
-    table[[*columns, *rest]].to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_tsv(table[[*columns, *rest]], path)

@@ -127,7 +127,11 @@ def compare(
         extra = {"depth": chosen, "seed": seed} if metric == "jaccard" else {}
         distance = measure(deep, **extra)
         found.distance[metric] = distance
-        found.ordination[metric] = diversity.pcoa(distance)
+        ordination = found.attempt("ordination", diversity.pcoa, distance)
+        if ordination is None:
+            # Samples that do not differ have no groups to compare either.
+            continue
+        found.ordination[metric] = ordination
         if design is None:
             continue
         terms = design.by_term()

@@ -88,14 +88,15 @@ def _checked(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_depth(totals: pd.Series, minimum: int = 1000, minimum_samples_share: float = 0.9) -> int:
-    """Depth to rarefy to: the largest that keeps a stated share of the usable samples.
+    """Depth to rarefy to: the largest that keeps a stated share of the usable samples, or all.
 
     Samples below `minimum` are set aside first: they are failures, and one of them must not decide
     how much of all the others is thrown away. Of the rest, at least `minimum_samples_share` is
-    kept. The smallest library as depth would keep all of them and waste most reads of a cohort with
-    one poor sample; a depth chosen by eye could be chosen by its result. Rarefaction itself guards
-    against differences in depth between groups better than its alternatives (Schloss 2024,
-    doi:10.1128/msphere.00354-23).
+    kept; all are kept where that costs less than half of the depth, for a sample is worth more than
+    some of its reads. The smallest library as depth whatever it costs would waste most reads of a
+    cohort with one poor sample; a depth chosen by eye could be chosen by its result. Rarefaction
+    itself guards against differences in depth between groups better than its alternatives (Schloss
+    2024, doi:10.1128/msphere.00354-23).
 
     Parameters
     ----------
@@ -120,8 +121,10 @@ def choose_depth(totals: pd.Series, minimum: int = 1000, minimum_samples_share: 
 
     Examples
     --------
-    >>> choose_depth(pd.Series([10, 5000, 6000, 7000, 8000]), minimum_samples_share=0.75)
+    >>> choose_depth(pd.Series([10, 2000, 6000, 7000, 8000]), minimum_samples_share=0.75)
     6000
+    >>> choose_depth(pd.Series([10, 5900, 6000, 7000, 8000]), minimum_samples_share=0.75)
+    5900
     """
     if not 0 < minimum_samples_share <= 1:
         raise ValueError(
@@ -137,7 +140,8 @@ def choose_depth(totals: pd.Series, minimum: int = 1000, minimum_samples_share: 
         )
     # The tolerance keeps 0.9 x 10 at 9, whatever the rounding of the product.
     keep = math.ceil(minimum_samples_share * len(usable) - 1e-9)
-    return int(usable[len(usable) - keep])
+    chosen = int(usable[len(usable) - keep])
+    return int(usable[0]) if usable[0] >= chosen / 2 else chosen
 
 
 def rarefy(
@@ -258,7 +262,7 @@ def alpha(counts: pd.DataFrame, depth: int, repeats: int = 100, seed: int = 0) -
         One row a sample (order of `counts`) and metric (order of `ALPHA_METRICS`): ``sample,
         metric, value, low, high, depth_used, status``. `value` is the mean of the draws, `low` and
         `high` their 2.5 and 97.5 % points: what the draw adds, not what another stool sample of the
-        same person would. `depth_used` is in fragments. Status is ``ok``; ``low_depth`` for a
+        same person would. `depth_used` is in fragments. Status is ``ok``; ``below_depth`` for a
         sample that has fewer fragments, its values empty; ``undefined`` for pielou where a draw
         holds a single taxon.
 
@@ -280,7 +284,7 @@ def alpha(counts: pd.DataFrame, depth: int, repeats: int = 100, seed: int = 0) -
     for sample in counts.columns:
         column = counts[sample]
         if column.sum() < depth:
-            rows += [(sample, name, *[np.nan] * 3, pd.NA, "low_depth") for name in ALPHA_METRICS]
+            rows += [(sample, name, *[np.nan] * 3, pd.NA, "below_depth") for name in ALPHA_METRICS]
             continue
         present = column[column > 0]
         draws = rarefy(present, depth, repeats, seed, str(sample))

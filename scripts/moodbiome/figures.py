@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -388,7 +388,7 @@ def composition(
                 label_limit=360,
             )
             heading = "" if name == ALL_SAMPLES else f"{name} (n = {len(members)})"
-            charts.append(bars.properties(title=heading) if heading else bars)
+            charts.append(bars.properties(title=_heading(heading)) if heading else bars)
         chart: Any = alt.vconcat(*charts, spacing=8) if charts else None
     else:
         chart = _areas(
@@ -424,7 +424,9 @@ def composition(
     )
 
 
-def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha") -> Figure:
+def alpha(
+    table: pd.DataFrame, groups: pd.Series, key: str = "alpha", apart: Collection[str] = ()
+) -> Figure:
     """Alpha diversity of each sample by group, a panel a metric.
 
     Chao1 and the Hill number of order 0 are drawn only where they differ from the observed count:
@@ -438,8 +440,19 @@ def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha") -> Figure:
     groups : Series
         From `group_labels`.
     key : str
+    apart : collection of str
+        Samples that are not compared: named in the caption, and not drawn.
+
+    Raises
+    ------
+    ValueError
+        If no sample has a value to draw.
     """
+    named = [str(name) for name in table["sample"].unique() if name in apart]
+    table = table[~table["sample"].isin(named)]
     drawn = table[table["value"].notna()].copy()
+    if drawn.empty:
+        raise ValueError("no sample that is compared has an alpha diversity to draw")
     drawn["group"] = groups.reindex(drawn["sample"]).astype(str).to_numpy()
     metrics, repeated = _alpha_metrics(drawn)
     drawn = drawn[drawn["metric"].isin(metrics)]
@@ -470,11 +483,13 @@ def alpha(table: pd.DataFrame, groups: pd.Series, key: str = "alpha") -> Figure:
         + f" fragments a sample. {interval} Within a group, samples stand in order of the value; "
         "the bar is the group's median. The groups are not tested here."
         + (
-            f" Not drawn, for they repeat the observed count: {', '.join(map(plain, repeated))}."
+            " Not drawn, for they repeat the observed count: "
+            f"{', '.join(_ALPHA_TITLES[name].split(' (')[0] for name in repeated)}."
             if repeated
             else ""
         )
         + _left_out(without, "below the rarefaction depth")
+        + _left_out(named, "not compared")
     )
     return Figure(
         key,
@@ -490,7 +505,7 @@ def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -
     """The first two principal coordinates, with one unit of distance as long on both axes.
 
     Up to `NAMED_POINTS` samples are named. Samples at one point are drawn as rings around each
-    other, for moving them apart would draw a distance that is not there.
+    other where they are, for moving them apart would draw a distance that is not there.
 
     Parameters
     ----------
@@ -537,7 +552,8 @@ def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -
         .encode(**channels)
     ]
     if shared.any():
-        rings = _chart(points.loc[shared, columns]).mark_point(filled=False, strokeWidth=1.8)
+        rings = _chart(points.loc[shared, columns])
+        rings = rings.mark_point(filled=False, strokeWidth=1.8, opacity=1)
         layers.append(rings.encode(**channels))
     if len(labels):
         words = _chart(labels).mark_text(fontSize=_LABEL_PX, color=_INK)
@@ -556,7 +572,7 @@ def ordination(result: Ordination, groups: pd.Series, key: str = "ordination") -
         + ", ".join(f"{group} {sizes[group]}" for group in present)
         + f"). Principal coordinates of {name} dissimilarity; {extent}. One unit is equally long "
         "on both axes."
-        + (" Rings around each other: samples at one point." if shared.any() else "")
+        + (" Rings around each other: samples at one place." if shared.any() else "")
     )
     return Figure(
         key,
@@ -824,7 +840,7 @@ def differential(
         part = drawn[drawn["method"] == method]
         unit = str(part["effect_unit"].iloc[0])
         panel = _effects(part, order, unit, position == 0, max_fdr)
-        panels.append(panel.properties(title=method_name(method)))
+        panels.append(panel.properties(title=_heading(method_name(method))))
     width = 430 if len(panels) == 1 else (640 // len(panels))
     chart = alt.hconcat(*(panel.properties(width=width) for panel in panels), spacing=14)
     caption = (
@@ -839,10 +855,10 @@ def differential(
         + ". An association does not show a cause."
     )
     untested = of_term[of_term["q"].isna()]
-    for method, part in untested.groupby("method", sort=True):
+    for unable, without in untested.groupby("method", sort=True):
         caption += (
-            f" Not tested by {method_name(str(method))}, for the model leaves no variation: "
-            f"{listed(sorted(part['name'].astype(str)))}."
+            f" Not tested by {method_name(str(unable))}, for the model leaves no variation: "
+            f"{listed(sorted(without['name'].astype(str)))}."
         )
     shown = drawn.sort_values(["p", "taxon", "method"], kind="stable")
     shown["method"] = shown["method"].map(method_name)
@@ -1152,16 +1168,24 @@ _ALPHA_TITLES = {
 
 
 _MAX_RING = 4  # wider rings would reach the neighbours; the label has the number
+_HIDDEN_PX = 4
 _LABEL_PX = 10
 
 
 def _rings(points: pd.DataFrame, per_unit: float) -> tuple[pd.Series, pd.Series]:
-    """For each point its turn among those it coincides with, 0 for the first, and its place.
+    """For each point its turn among those that share its place, 0 for the first, and the place.
 
-    Points coincide when they are on the same pixel.
+    Few points share a place when one symbol would hide half of another, many only on one pixel:
+    else the chains of a dense cloud would be one place.
     """
-    pixels = (points[["PC1", "PC2"]] * per_unit).round().astype(int)
-    place = pixels.groupby(["PC1", "PC2"], sort=False).ngroup()
+    pixels = points[["PC1", "PC2"]].to_numpy(float) * per_unit
+    if len(points) > NAMED_POINTS:
+        rounded = pd.DataFrame(pixels.round(), columns=["x", "y"], index=points.index)
+        place = rounded.groupby(["x", "y"], sort=False).ngroup()
+    else:
+        distance = np.linalg.norm(pixels[:, None] - pixels[None], axis=2)
+        # The first point within reach; itself, if there is none before it.
+        place = pd.Series((distance <= _HIDDEN_PX).argmax(axis=1), index=points.index)
     return place.groupby(place).cumcount(), place
 
 
@@ -1175,11 +1199,11 @@ def _point_labels(
     """
     few = len(points) <= NAMED_POINTS
     texts, anchors = [], []
-    for _, rows in points.groupby(place, sort=False):
-        if few or len(rows) > 1:
-            names = rows["sample"].astype(str).tolist()
-            texts.append(listed(names, 3) if few else f"×{len(rows)}")
-            anchors.append(rows.iloc[-1])
+    for _, here in points.groupby(place, sort=False):
+        if few or len(here) > 1:
+            names = here["sample"].astype(str).tolist()
+            texts.append(listed(names, 3) if few else f"×{len(here)}")
+            anchors.append(here.to_dict("records")[-1])
     width = (domains[0][1] - domains[0][0]) * per_unit
     height = (domains[1][1] - domains[1][0]) * per_unit
 
@@ -1562,6 +1586,11 @@ def _svg(chart: Any, key: str, description: str) -> str:
     svg = svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
     head = f'<svg role="img" aria-label="{_attribute(description)}" font-family="{_FONT}" '
     return svg.replace("<svg ", head, 1)
+
+
+def _heading(text: str) -> alt.TitleParams:
+    """A title above the marks, whatever room the labels beside them take."""
+    return alt.TitleParams(text, frame="group")
 
 
 def _attribute(text: str) -> str:

@@ -1,17 +1,18 @@
 """The pages people read: every table of a run in, one self-contained HTML text out."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodbiome import figures
-from moodbiome.figures import Figure, Ordination, count_of, plain
+from moodbiome.figures import Figure, Ordination, count_of, listed, method_name, plain
 
 # 21 CFR 809.10(c)(2)(i): the words a product in the laboratory research phase must carry.
 RESEARCH_USE = "For Research Use Only. Not for use in diagnostic procedures."
@@ -35,7 +36,15 @@ FORBIDDEN_WORDS = (
     r"(?:un)?healthy",
 )
 MAX_ROWS = 200
-MAX_NAMED = 20
+MAX_NAMED = 6
+# What the warnings hold against an input: shares above, or below, these.
+MAX_UNCLASSIFIED = 0.5
+MAX_FAILED_QC = 0.3
+MIN_WEIGHT_DETECTABLE = 0.5
+# With fewer, a percentile says more than is known: one sample moves it by 5 points or more.
+MIN_PERCENTILE_REFERENCE = 20
+RECALLED = "†"
+RECALLED_WORDS = f"{RECALLED} recalled, not looked up again"
 # Evidence on single taxa (standardised difference 0.2-0.3): group size for 80 % power at 0.05.
 SMALL_GROUP = 175
 
@@ -52,7 +61,7 @@ class NotRun(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Words that lead to a publication."""
+    """Words that lead to a publication, or to another page of the run."""
 
     text: str
     url: str
@@ -84,7 +93,8 @@ class Report:
     config : mapping
         The settings of the run, as in config/config.yaml.
     ledger, status : DataFrame
-        One row a sample and assay (see docs: fixed file names).
+        One row a sample and assay (see docs: fixed file names). Optional in status: sample_type, by
+        default "sample", and warnings, each text ended by "; ".
     genus_counts : mapping of assay to DataFrame
         taxon_id, name, lineage, then one column a sample; rows 0 and -1 included.
     alpha, permanova, scores, contributions, differential : DataFrame or None
@@ -142,15 +152,14 @@ def render(report: Report, template: Path) -> str:
     evidence = _present(report.evidence)
     return _page(
         template,
+        "..",
         title=_setting(report, "report", "title", "Gut microbiome cohort"),
         warnings=_warnings(report),
         summary=_summary(report),
         characteristics=_characteristics(report),
         ledger=_section(report, "ledger", report.ledger, _ledger_figures),
         ledger_total=_ledger_total(report.ledger),
-        status=_as_table(
-            report.status, "Status of every sample", "results/tables/sample_status.tsv"
-        ),
+        status=_status_table(report),
         taxa=_section(report, "taxa", _any_counts(report), _taxa_figures),
         alpha=_section(report, "alpha", report.alpha, _alpha_figures),
         ordination=_section(report, "ordination", report.ordinations, _ordination_figures),
@@ -160,14 +169,14 @@ def render(report: Report, template: Path) -> str:
             "Tests of the whole community (PERMANOVA) and of equal dispersion (PERMDISP)",
             "results/diversity/permanova.tsv",
         ),
-        permanova_reason=_reason(report, "permanova", report.permanova),
+        permanova_reason=_not_run(report, "permanova", report.permanova),
         signature=_section(report, "signature", report.scores, _score_figures),
         abstained=_abstained(report),
         contributions=_section(
             report, "contributions", report.contributions, _contribution_figures
         ),
         evidence=_evidence_table(report) if evidence is not None else None,
-        evidence_reason=_reason(report, "evidence", report.evidence),
+        evidence_reason=_not_run(report, "evidence", report.evidence),
         differential=_section(report, "differential", report.differential, _differential_figures),
         differential_summary=_differential_summary(report),
         power=_power_note(report),
@@ -219,18 +228,21 @@ def render_sample(report: Report, sample: str, template: Path) -> str:
                 "name": assay,
                 "status": plain(str(status["status"])),
                 "reason": _text(status.get("reason")),
+                "type": _type_words(report, (sample, assay)),
+                "control": _control_words(report, (sample, assay)),
+                "warnings": _sample_warnings(report, sample, assay),
                 "figures": _sample_figures(report, sample, assay, row),
                 "score": _score_sentences(report, sample, assay),
             }
         )
     return _page(
         template,
+        "../..",
         title=f"Sample {sample}",
         cohort_title=_setting(report, "report", "title", "Gut microbiome cohort"),
         assays=assays,
         facts=_sample_facts(report, sample),
         databases=_databases(report),
-        references=_references(report),
     )
 
 
@@ -392,8 +404,11 @@ def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tupl
                 f"{100 * statistics['min_prevalence']:g} % of the samples and with a mean share of "
                 f"at least {100 * statistics['min_mean_abundance']:g} % was modelled "
                 + (f"by the formula “{formula}”, " if formula else "")
-                + "with each method named in the figures; q values are Benjamini-Hochberg, over "
-                f"all taxa of a term and method, and q ≤ {statistics['max_fdr']:g} is marked.",
+                + "by three models: log2 proportion (least squares on log2 shares); CLR, "
+                "bias-corrected (centred log-ratios, the effects relative to what most taxa do, in "
+                "the manner of LinDA, Zhou et al. 2022); and prevalence (presence, adjusted for "
+                "depth). q values are Benjamini-Hochberg, over all taxa of a term and model, and "
+                f"q ≤ {statistics['max_fdr']:g} is marked.",
             )
         )
     if "seed" in config:
@@ -417,7 +432,17 @@ _TOOL_REFERENCES = (
     ("Lu J et al. (2017), Bracken. PeerJ Computer Science", "10.7717/peerj-cs.104"),
     ("Mirzayi C et al. (2021), STORMS checklist. Nature Medicine", "10.1038/s41591-021-01552-x"),
     ("Wood DE et al. (2019), Kraken 2. Genome Biology", "10.1186/s13059-019-1891-0"),
+    ("Zhou H et al. (2022), LinDA. Genome Biology", "10.1186/s13059-022-02655-5"),
 )
+_ANALYSES = {
+    "ledger": "read ledger",
+    "alpha": "alpha diversity",
+    "permanova": "test of the groups (PERMANOVA)",
+    "permdisp": "test of equal dispersion (PERMDISP)",
+    "signature": "signature score",
+    "contributions": "contributions to the score",
+    "differential": "differential abundance",
+}
 _STATUS_WORDS = {
     "failed": "failed: no result",
     "empty": "empty: no fragments",
@@ -427,7 +452,8 @@ _STATUS_WORDS = {
 _LEDGER_SOURCE = "results/tables/ledger.tsv"
 
 
-def _page(template: Path, **content: Any) -> str:
+def _page(template: Path, results: str, **content: Any) -> str:
+    """Fill a template; `results` is the way from the page to the folder of results."""
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=True,
@@ -437,6 +463,7 @@ def _page(template: Path, **content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["bound"] = _bound
+    environment.globals["results"] = results
     return environment.get_template(template.name).render(
         disclaimer=DISCLAIMER, **_number_figures(content)
     )
@@ -507,8 +534,11 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Section:
+    """Figures; where they are not all there, what is the matter, and why if anybody said."""
+
     shown: list[_Shown]
-    reason: str
+    matter: str = ""
+    reason: str = ""
 
 
 def _show(figure: Figure, assay: str = "") -> _Shown:
@@ -536,22 +566,37 @@ def _key(name: str, assay: str) -> str:
 def _section(
     report: Report, analysis: str, content: Any, draw: Callable[[Report], list[_Shown]]
 ) -> _Section:
-    reason = _reason(report, analysis, content)
-    if reason and not _has(content):
-        return _Section([], reason)
+    reason = _not_run(report, analysis, content)
+    if not _has(content):
+        return _Section([], "Not run", reason or "")
     shown = draw(report)
-    return _Section(shown, "" if shown else reason or "No sample has a value to draw.")
+    if reason:
+        return _Section(shown, "Not run in part", reason)
+    return _Section(shown, "" if shown else "There is no value to draw")
 
 
 def _has(content: Any) -> bool:
     return content is not None and len(content) > 0
 
 
-def _reason(report: Report, analysis: str, content: Any) -> str:
-    reasons = [note.reason for note in report.not_run if note.analysis == analysis]
-    if reasons:
-        return "; ".join(reasons)
-    return "" if _has(content) else "No table was given, and no reason was recorded."
+def _not_run(report: Report, analysis: str, content: Any) -> str | None:
+    """Why an analysis was not run, or not in full: empty if no reason is known; None if it was."""
+    reasons = [_reason(note.reason) for note in report.not_run if note.analysis == analysis]
+    if reasons or not _has(content):
+        return "; ".join(dict.fromkeys(reasons))
+    return None
+
+
+def _reason(text: str) -> str:
+    """A reason in words: the method it begins with by its name, and once.
+
+    >>> _reason("prevalence: prevalence: needs two groups")
+    'prevalence (adjusted for depth): needs two groups'
+    """
+    if match := re.match(r"(\w+): (?:\1: )*", text):
+        name = figures.METHODS.get(match[1], match[1])
+        return f"{name}: {text[match.end() :]}"
+    return text
 
 
 def _any_counts(report: Report) -> list[str]:
@@ -578,6 +623,7 @@ def _taxa_figures(report: Report) -> list[_Shown]:
             _groups(report, samples),
             _key("taxa", assay),
             f"results/tables/{assay}.genus.counts.tsv",
+            apart=_apart(report, assay),
         )
         shown.append(_show(figure, assay if several else ""))
     return shown
@@ -585,14 +631,16 @@ def _taxa_figures(report: Report) -> list[_Shown]:
 
 def _alpha_figures(report: Report) -> list[_Shown]:
     assert report.alpha is not None
-    return [
-        _show(
-            figures.alpha(part, _groups(report, _samples(part)), _key("alpha", assay)),
-            assay,
-        )
-        for assay, part in _per_assay(report.alpha)
-        if part["value"].notna().any()
-    ]
+    shown = []
+    for assay, part in _per_assay(report.alpha):
+        # Status is told by assay even where the table has one only.
+        own = assay or next(iter(_assays(part)), "")
+        compared = part["sample"].astype(str).isin(_compared(report, own))
+        if part.loc[compared, "value"].notna().any():
+            groups = _groups(report, _samples(part))
+            apart = _apart(report, own)
+            shown.append(_show(figures.alpha(part, groups, _key("alpha", assay), apart), assay))
+    return shown
 
 
 def _ordination_figures(report: Report) -> list[_Shown]:
@@ -673,8 +721,9 @@ def _differential_figures(report: Report) -> list[_Shown]:
     group = _setting(report, "cohort", "group", "")
     shown = []
     for assay, part in _per_assay(table):
-        terms = list(dict.fromkeys(part.loc[part["effect"].notna(), "term"].astype(str)))
-        ours = [term for term in terms if group and re.match(rf"(C\()?{re.escape(group)}\b", term)]
+        tested = part["effect"].notna() & part["q"].notna()
+        terms = list(dict.fromkeys(part.loc[tested, "term"].astype(str)))
+        ours = [term for term in terms if group and _variable(term) == group]
         for position, term in enumerate((ours or terms[:1])[:3]):
             figure = figures.differential(
                 part,
@@ -687,15 +736,33 @@ def _differential_figures(report: Report) -> list[_Shown]:
     return shown
 
 
+_TERM = re.compile(
+    r"""(?:C\()?(?:Q\(["'])?(?P<name>[^"'(),:\[\]]+)(?:["']\))?(?:,[^:\[\]]*)?\)?"""
+    r"""(?:\[(?:T\.)?(?P<level>[^:\]]+)\])?"""
+)
+
+
+def _variable(term: str) -> str:
+    """The column that a term of the design compares; empty for functions and interactions.
+
+    >>> _variable("group"), _variable('C(Q("study arm"))[T.a]'), _variable("group:age")
+    ('group', 'study arm', '')
+    """
+    match = _TERM.fullmatch(term)
+    return match["name"] if match else ""
+
+
 def _term_words(report: Report, term: str) -> str:
     """A term of the design as people say it: `group[T.depressed]` compares two groups."""
-    match = re.fullmatch(r"(?:C\()?(\w+)[^\[]*\[T?\.?([^\]]+)\]", term)
+    match = _TERM.fullmatch(term)
     if not match:
         return term
+    if not match["level"]:
+        return match["name"]
     reference = _setting(report, "cohort", "reference", "")
-    if match[1] == _setting(report, "cohort", "group", "") and reference:
-        return f"{match[1]}, {match[2]} against {reference}"
-    return f"{match[1]}, {match[2]}"
+    if match["name"] == _setting(report, "cohort", "group", "") and reference:
+        return f"{match['name']}, {match['level']} against {reference}"
+    return f"{match['name']}, {match['level']}"
 
 
 def _differential_summary(report: Report) -> Table | None:
@@ -703,13 +770,31 @@ def _differential_summary(report: Report) -> Table | None:
     if table is None:
         return None
     limit = float(_setting(report, "statistics", "max_fdr", 0.05))
-    by = [name for name in ("assay", "term", "method") if name in table]
-    tested = table[table["p"].notna()].assign(found=lambda rows: rows["q"] <= limit)
-    counted = tested.groupby(by, sort=True).agg(
-        samples=("n", "max"), taxa_tested=("taxon_id", "nunique"), found=("found", "sum")
-    )
-    counted = counted.rename(columns={"found": f"taxa with q ≤ {limit:g}"}).reset_index()
+    by = ["assay", "term", "method"] if len(_assays(table)) > 1 else ["term", "method"]
+    rows = []
+    for key, part in table[table["effect"].notna()].groupby(by, sort=False):
+        tested = part[part["q"].notna()]
+        rows.append(
+            {
+                **dict(zip(by, key, strict=True)),
+                "samples": part["n"].max(),
+                "taxa tested": tested["taxon_id"].nunique(),
+                f"taxa with q ≤ {limit:g}": int((tested["q"] <= limit).sum()),
+                "not tested: no variation left": listed(
+                    sorted(part.loc[part["q"].isna(), "name"].astype(str))
+                ),
+            }
+        )
+    if not rows:
+        return None
+    counted = pd.DataFrame(rows)
+    if not counted["not tested: no variation left"].any():
+        counted = counted.drop(columns="not tested: no variation left")
+    # The models write one below the other: put a term's next to each other.
+    order = {str(term): place for place, term in enumerate(counted["term"].unique())}
+    counted = counted.sort_values("term", key=lambda terms: terms.map(order), kind="stable")
     counted["term"] = [_term_words(report, str(term)) for term in counted["term"]]
+    counted["method"] = counted["method"].map(method_name)
     return _as_table(
         counted, "Taxa tested, by term and method", "results/statistics/differential.tsv"
     )
@@ -731,30 +816,216 @@ def _power_note(report: Report) -> str:
     )
 
 
-def _warnings(report: Report) -> dict[str, Any]:
-    groups = []
-    for status in ("failed", "empty", "low_depth", "excluded"):
-        rows = report.status[report.status["status"] == status]
-        if rows.empty:
-            continue
-        several = len(_assays(report.status)) > 1
-        items = [
-            (
-                f"{row['sample']} ({row['assay']})" if several else str(row["sample"]),
-                _text(row.get("reason")) or "no reason recorded",
-            )
-            for _, row in rows.head(MAX_NAMED).iterrows()
-        ]
-        groups.append(
-            {
-                "status": status,
-                "title": f"{count_of(len(rows), 'sample')} {_STATUS_WORDS[status]}",
-                "items": items,
-                "more": len(rows) - len(items),
-            }
+def _types(report: Report) -> dict[tuple[str, str], str]:
+    """What each sample is: "sample", or a kind of control."""
+    keys = _keys(report.status)
+    if "sample_type" not in report.status:
+        return dict.fromkeys(keys, "sample")
+    kinds = report.status["sample_type"].map(_text)
+    return dict(zip(keys, (kind or "sample" for kind in kinds), strict=True))
+
+
+def _states(report: Report) -> dict[tuple[str, str], str]:
+    return dict(zip(_keys(report.status), report.status["status"].astype(str), strict=True))
+
+
+def _of_assay(keys: Iterable[tuple[str, str]], assay: str) -> list[str]:
+    """Samples of one assay; of all where no assay is given."""
+    return list(
+        dict.fromkeys(sample for sample, own in keys if own == assay or not (own and assay))
+    )
+
+
+def _compared(report: Report, assay: str) -> list[str]:
+    """Samples that take part in comparisons: of status ok, and no control."""
+    types, states = _types(report), _states(report)
+    return _of_assay(
+        (key for key in types if types[key] == "sample" and states[key] == "ok"), assay
+    )
+
+
+def _apart(report: Report, assay: str) -> dict[str, str]:
+    """Samples that take no part in comparisons, with why in a word or two."""
+    types, states = _types(report), _states(report)
+    rest = {
+        key: plain(states[key] if types[key] == "sample" else types[key])
+        for key in types
+        if types[key] != "sample" or states[key] != "ok"
+    }
+    return {
+        sample: rest[sample, own] for sample, own in rest if own == assay or not (own and assay)
+    }
+
+
+def _type_words(report: Report, key: tuple[str, str]) -> str:
+    kind = _types(report).get(key, "sample")
+    return "" if kind == "sample" else plain(kind)
+
+
+class _Finding(NamedTuple):
+    """Something the tables hold against samples, each with a note such as its share."""
+
+    text: str
+    samples: dict[tuple[str, str], str]
+
+
+def _findings(report: Report) -> list[_Finding]:
+    """What in the counts and scores makes the input look poor; controls are not judged."""
+    types = _types(report)
+    keys = pd.Series(_keys(report.ledger), index=report.ledger.index, dtype=object)
+    ledger = report.ledger.assign(key=keys)
+    ledger = ledger[[types[key] == "sample" for key in ledger["key"]]]
+    ledger = ledger[ledger["raw"].fillna(0).astype(float) > 0]
+    found = []
+    for part, whole, limit, text in (
+        (
+            "unclassified",
+            "non_host",
+            MAX_UNCLASSIFIED,
+            "of the non-host fragments are unclassified: the database may lack their taxa",
+        ),
+        ("failed_qc", "raw", MAX_FAILED_QC, "of the raw fragments failed quality control"),
+    ):
+        total = ledger[whole].astype(float)
+        share = (ledger[part].astype(float) / total.where(total > 0)).fillna(0)
+        high = ledger.assign(share=share)[share > limit]
+        high = high.sort_values("share", ascending=False, kind="stable")
+        if len(high):
+            notes = dict(zip(high["key"], map(_share, high["share"]), strict=True))
+            found.append(_Finding(f"more than {_share(limit)} {text}", notes))
+    removed = _setting(report, "host", "remove", False)
+    if removed and len(ledger) and not ledger["host"].astype(float).any():
+        text = (
+            "no fragment of the host in any sample: is the host index the right one? Reads that "
+            "were cleaned before are declared by host.remove: false"
         )
-    missing = list(report.not_run)
-    noted = {note.analysis for note in missing}
+        found.append(_Finding(text, {}))
+    return found + _undetectable(report)
+
+
+def _undetectable(report: Report) -> list[_Finding]:
+    """Samples whose database holds too little of the signature, by how much it holds."""
+    scores, types = _present(report.scores), _types(report)
+    if scores is None or "weight_detectable" not in scores:
+        return []
+    by_share: dict[str, dict[tuple[str, str], str]] = {}
+    for key, share in zip(_keys(scores), scores["weight_detectable"].astype(float), strict=True):
+        if share < MIN_WEIGHT_DETECTABLE and types.get(key, "sample") == "sample":
+            by_share.setdefault(_share(share), {})[key] = ""
+    return [
+        _Finding(
+            f"{share} of the signature's weight is on taxa of the database, less than "
+            f"{_share(MIN_WEIGHT_DETECTABLE)}",
+            samples,
+        )
+        for share, samples in by_share.items()
+    ]
+
+
+def _share(value: float) -> str:
+    """A share from 0 to 1 in percent, unbroken."""
+    return f"{100 * value:.0f}\u00a0%"
+
+
+def _control_words(report: Report, key: tuple[str, str]) -> str:
+    """What was found in a control: few fragments, or none, are what a negative control is for."""
+    sample, assay = key
+    rows = _matching(report.ledger, sample, assay)
+    if rows.empty or pd.isna(rows.iloc[0]["non_host"]):
+        return "no counts"
+    total = int(rows.iloc[0]["non_host"])
+    negative = _types(report)[key] == "negative_control"
+    if not total:
+        return "0 non-host fragments" + (", a normal result" if negative else "")
+    text = f"{count_of(total, 'non-host fragment')}"
+    counts = report.genus_counts.get(assay)
+    if counts is not None and sample in counts.columns[3:]:
+        genera = counts[~counts["taxon_id"].isin((0, -1))]
+        shares = genera.set_index("name")[sample].astype(float) / total
+        top = shares[shares >= 0.1].sort_values(ascending=False, kind="stable").head(3)
+        if len(top):
+            text += ", mostly " if top.sum() >= 0.5 else ", the most abundant genera "
+            text += ", ".join(f"{name} ({_share(share)})" for name, share in top.items())
+    if negative and _states(report)[key] == "ok":
+        text += "; as deep as a sample: look for contamination or a swap"
+    return text
+
+
+def _named_samples(
+    report: Report, samples: Sequence[tuple[str, str]], notes: Mapping[tuple[str, str], str]
+) -> list[Link | str]:
+    """Names that lead to the samples' pages, with a note each; those beyond the sixth counted."""
+    several = len(_assays(report.status)) > 1
+    parts: list[Link | str] = []
+    for key in samples[:MAX_NAMED]:
+        name = f"{key[0]} ({key[1]})" if several else key[0]
+        note = f" ({notes[key]})" if notes.get(key) else ""
+        parts += [", "] if parts else []
+        parts += [Link(name, _sample_page(key[0])), *([note] if note else [])]
+    more = len(samples) - MAX_NAMED
+    return parts + ([f" and {count_of(more, 'other')}"] if more > 0 else [])
+
+
+def _sample_page(sample: str) -> str:
+    return f"samples/{quote(sample, safe='')}.html"
+
+
+def _said(
+    report: Report, said: Iterable[tuple[tuple[str, str], str]], alike: bool
+) -> list[list[Link | str]]:
+    """One line for each thing said, with the samples it is said of.
+
+    With `alike`, texts that differ only in numbers and files are one thing.
+    """
+    kinds: dict[str, dict[tuple[str, str], str]] = {}
+    for key, text in said:
+        kind = re.sub(r"\S*(?:[\d/]|\.\w)\S*", "#", text) if alike else text
+        kinds.setdefault(kind, {}).setdefault(key, text)
+    lines = []
+    for texts in list(kinds.values())[:MAX_NAMED]:
+        samples = list(texts)
+        first = texts[samples[0]]
+        others = " (the first; the others alike)" if len(set(texts.values())) > 1 else ""
+        named = _named_samples(report, samples, {})
+        lines.append([*named, f": {first}{others}"] if first else named)
+    return lines + _more_lines(sum(len(texts) for texts in list(kinds.values())[MAX_NAMED:]))
+
+
+def _warnings(report: Report) -> dict[str, Any]:
+    """What a reader must know first, grouped by kind: each line is text and links."""
+    types = _types(report)
+    groups: list[tuple[str, list[list[Link | str]]]] = []
+    reasons = {
+        key: _text(reason)
+        for key, reason in zip(
+            _keys(report.status),
+            report.status.get("reason", [""] * len(report.status)),
+            strict=True,
+        )
+    }
+    states = _states(report)
+    for status, words in _STATUS_WORDS.items():
+        said = [
+            (key, reasons[key])
+            for key in reasons
+            if states[key] == status
+            and (types[key] == "sample" or status in ("failed", "excluded"))
+        ]
+        if said:
+            title = f"{count_of(len(said), 'sample')} {words}"
+            groups.append((title, _said(report, said, alike=status == "low_depth")))
+    controls = [
+        key
+        for key, kind in types.items()
+        if kind != "sample" and states[key] not in ("failed", "excluded")
+    ]
+    if controls:
+        groups.append((count_of(len(controls), "control"), _control_lines(report, controls)))
+    if lines := _input_lines(report):
+        groups.append(("Input to look at", lines))
+    if lines := _score_lines(report):
+        groups.append(("Signature score", lines))
+    missing = [(note.analysis, _reason(note.reason)) for note in report.not_run]
     for analysis, content in (
         ("taxa", _any_counts(report)),
         ("alpha", report.alpha),
@@ -765,12 +1036,115 @@ def _warnings(report: Report) -> dict[str, Any]:
         ("evidence", report.evidence),
         ("differential", report.differential),
     ):
-        if not _has(content) and analysis not in noted:
-            missing.append(NotRun(analysis, "no table was given, and no reason was recorded"))
-    unscored = 0
-    if (scores := _present(report.scores)) is not None:
-        unscored = int(scores["score"].isna().sum())
-    return {"samples": groups, "not_run": missing, "unscored": unscored}
+        if not _has(content) and analysis not in {name for name, _ in missing}:
+            missing.append((analysis, "not run"))
+    not_run = [(_ANALYSES.get(name, plain(name)), reason) for name, reason in missing]
+    return {"groups": groups, "not_run": list(dict.fromkeys(not_run))}
+
+
+def _control_lines(report: Report, controls: list[tuple[str, str]]) -> list[list[Link | str]]:
+    types = _types(report)
+    lines = [
+        [
+            *_named_samples(report, [key], {key: plain(types[key])}),
+            f": {_control_words(report, key)}",
+        ]
+        for key in controls[:MAX_NAMED]
+    ]
+    return lines + _more_lines(len(controls) - MAX_NAMED)
+
+
+def _more_lines(more: int) -> list[list[Link | str]]:
+    if more < 1:
+        return []
+    return [[f"and {count_of(more, 'other')}: see ", Link("sample status", "#status")]]
+
+
+def _input_lines(report: Report) -> list[list[Link | str]]:
+    lines: list[list[Link | str]] = []
+    for finding in _findings(report):
+        named = _named_samples(report, list(finding.samples), finding.samples)
+        lines.append([f"{finding.text}: ", *named] if named else [finding.text])
+    if "warnings" in report.status:
+        said = [
+            (key, text)
+            for key, texts in zip(_keys(report.status), report.status["warnings"], strict=True)
+            for text in _split(texts)
+        ]
+        lines += _said(report, said, alike=True)
+    without = _without_group(report)
+    if without:
+        column = _setting(report, "cohort", "group", "")
+        have = "has" if len(without) == 1 else "have"
+        text = f"{count_of(len(without), 'sample')} {have} no value in '{column}': not compared ("
+        lines.append([text, *_named_samples(report, without, {}), ")"])
+    return lines
+
+
+def _without_group(report: Report) -> list[tuple[str, str]]:
+    """Samples that would be compared, had they a group."""
+    metadata, column = _present(report.metadata), _setting(report, "cohort", "group", "")
+    if metadata is None or not column or column not in metadata:
+        return []
+    known = metadata[column].map(_text) != ""
+    grouped = set(metadata.loc[known, "sample"].astype(str))
+    types, states = _types(report), _states(report)
+    return [
+        key
+        for key in types
+        if types[key] == "sample" and states[key] == "ok" and key[0] not in grouped
+    ]
+
+
+def _score_lines(report: Report) -> list[list[Link | str]]:
+    scores = _present(report.scores)
+    if scores is None:
+        return []
+    lines: list[list[Link | str]] = []
+    scored = int(scores["score"].notna().sum())
+    if unscored := len(scores) - scored:
+        text = f"{unscored:,} of {count_of(len(scores), 'sample')} without a score: "
+        lines.append([text, Link("the reasons", "#signature")])
+    if "warning" in scores:
+        said = scores.loc[scores["score"].notna(), "warning"]
+        counted = pd.Series([text for texts in said for text in _split(texts)], dtype=object)
+        for warning, number in counted.value_counts(sort=False).items():
+            lines.append([f"{warning} ({number:,} of {count_of(scored, 'sample')} with a score)"])
+    return lines
+
+
+def _split(texts: Any) -> list[str]:
+    """The warnings in one cell."""
+    return [text for text in _text(texts).split("; ") if text]
+
+
+def _sample_warnings(report: Report, sample: str, assay: str) -> list[str]:
+    """What is said of one sample, without a word of any other."""
+    key = (sample, assay)
+    status = _matching(report.status, sample, assay)
+    said = [text for texts in status.get("warnings", ()) for text in _split(texts)]
+    said += [
+        finding.text + (f" ({finding.samples[key]})" if finding.samples[key] else "")
+        for finding in _findings(report)
+        if key in finding.samples
+    ]
+    if key in _without_group(report):
+        said.append(f"no value in '{_setting(report, 'cohort', 'group', '')}': not compared")
+    row = _score_row(report, sample, assay)
+    return said + _split(None if row is None else row.get("warning"))
+
+
+def _status_table(report: Report) -> Table:
+    """Every sample, however many: from here each page is reached."""
+    table = _as_table(
+        report.status,
+        "Status of every sample",
+        "results/tables/sample_status.tsv",
+        most=len(report.status),
+    )
+    for row, sample in zip(table.rows, report.status["sample"].astype(str), strict=True):
+        row[0] = Cell([Link(sample, _sample_page(sample))])
+    return table
 
 
 def _summary(report: Report) -> list[tuple[str, str]]:
@@ -780,10 +1154,16 @@ def _summary(report: Report) -> list[tuple[str, str]]:
         facts.append(
             ("By assay", ", ".join(f"{a} {n:,}" for a, n in status["assay"].value_counts().items()))
         )
+    types = _types(report)
+    kinds = list(types.values())
+    if set(kinds) != {"sample"}:
+        of_kind = [(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)]
+        facts.append(("By type", ", ".join(f"{plain(kind)} {n:,}" for kind, n in of_kind)))
     counts = status["status"].value_counts()
     order = [name for name in ("ok", "low_depth", "empty", "failed", "excluded") if name in counts]
     facts.append(("By status", ", ".join(f"{plain(name)} {counts[name]:,}" for name in order)))
-    groups = _groups(report, _samples(status))
+    people = [sample for sample in _samples(status) if _is_sample(report, sample)]
+    groups = _groups(report, people)
     if list(groups.cat.categories) != [figures.ALL_SAMPLES]:
         sizes = groups.value_counts(sort=False)
         facts.append(("By group", ", ".join(f"{g} {n:,}" for g, n in sizes.items())))
@@ -801,6 +1181,12 @@ def _summary(report: Report) -> list[tuple[str, str]]:
     return facts
 
 
+def _is_sample(report: Report, sample: str) -> bool:
+    """Whether it is a sample in any assay, and not a control."""
+    kinds = {kind for (name, _), kind in _types(report).items() if name == sample}
+    return not kinds or "sample" in kinds
+
+
 # Columns of the sheet that name things instead of describing the person.
 _NAMES = re.compile(r"sample|subject|run|fastq_\d|assay|sample_type|accession|excluded?|path", re.I)
 
@@ -809,6 +1195,10 @@ def _characteristics(report: Report) -> Table | None:
     """What is known of the samples, by group: median [quartiles] or counts, and what is missing."""
     metadata = _present(report.metadata)
     if metadata is None:
+        return None
+    controls = {name for name in _samples(metadata) if not _is_sample(report, name)}
+    metadata = metadata[~metadata["sample"].astype(str).isin(controls)]
+    if metadata.empty:
         return None
     groups = _groups(report, metadata["sample"].astype(str).tolist())
     names = [str(g) for g in groups.cat.categories if (groups == g).any()]
@@ -838,7 +1228,9 @@ def _characteristics(report: Report) -> Table | None:
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(blocks))
     return _as_table(
         table.rename_axis("variable").reset_index(),
-        "Characteristics: median [quartiles] or counts; missing values in brackets",
+        "Characteristics of the samples"
+        + (" (controls left out)" if controls else "")
+        + ": median [quartiles] or counts; missing values in brackets",
         "results/tables/metadata.tsv",
     )
 
@@ -876,21 +1268,32 @@ def _permanova_sentences(report: Report) -> list[str]:
     table = _present(report.permanova)
     if table is None:
         return []
+    tested = table[table["p"].notna()]
+    tested = tested[~tested["term"].astype(str).str.lower().isin(["residual", "total"])]
     group = _setting(report, "cohort", "group", "")
-    if group in set(table["term"]):
-        # What the cohort was set up to compare; the covariates stand in the table below.
-        table = table[table["term"] == group]
+    of_group = tested["term"].astype(str).map(_variable) == group
+    several = len(_assays(table)) > 1
     sentences = []
-    for _, row in table.iterrows():
-        if str(row["term"]).lower() in ("residual", "total") or pd.isna(row.get("p")):
-            continue
-        place = f" ({row['assay']})" if len(_assays(table)) > 1 else ""
+    # What the cohort was set up to compare; the covariates stand in the table below.
+    for _, row in (tested[of_group] if of_group.any() else tested).iterrows():
+        same = tested["metric"] == row["metric"]
+        if several:
+            same &= tested["assay"] == row["assay"]
+        others = [
+            _term_words(report, str(term))
+            for term in tested.loc[same, "term"]
+            if term != row["term"]
+        ]
+        given = f", given {_enumerated(others)}" if others else ""
         text = (
-            f"{figures.METRICS.get(row['metric'], plain(str(row['metric'])))}{place}: "
-            f"{_term_words(report, str(row['term']))} accounts for "
-            f"{100 * row['r2']:.1f} % of the variation (pseudo-F {row['pseudo_f']:.2f}, "
-            f"{int(row['df'])} df, p = {row['p']:.3g}, n = {int(row['n'])})."
+            f"{figures.METRICS.get(row['metric'], plain(str(row['metric'])))}"
+            + (f" ({row['assay']})" if several else "")
+            + f": R² {100 * row['r2']:.1f} % for {_term_words(report, str(row['term']))}{given} "
+            f"(pseudo-F {row['pseudo_f']:.2f}, {int(row['df'])} df, p = {row['p']:.3g}, "
+            f"n = {int(row['n'])})."
         )
+        if note := _text(row.get("note")):
+            text += f" Note: {note}."
         spread = row.get("permdisp_p")
         if pd.notna(spread):
             text += f" Dispersion within groups: PERMDISP p = {spread:.3g}" + (
@@ -900,6 +1303,14 @@ def _permanova_sentences(report: Report) -> list[str]:
             )
         sentences.append(text[0].upper() + text[1:])
     return sentences
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    """
+    >>> _enumerated(["age"]), _enumerated(["age", "sex", "bmi"])
+    ('age', 'age, sex and bmi')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _abstained(report: Report) -> Table | None:
@@ -934,28 +1345,72 @@ def _evidence_table(report: Report) -> Table:
     cited = _cited(_present(report.sources))
     for cells, concept in zip(table.rows, rows["concept"].head(MAX_ROWS), strict=True):
         cells.append(_claims_cell(claims[claims["concept"] == concept], cited))
-    return table
+    marked = any(RECALLED in cells[-1].parts for cells in table.rows)
+    return replace(table, caption=f"{table.caption}. {RECALLED_WORDS}") if marked else table
 
 
-def _cited(sources: pd.DataFrame | None) -> dict[str, str]:
-    """How each source is cited in a table: its authors and year, or its id."""
+class _Source(NamedTuple):
+    """A source as it is cited in a table: in few words, with its page, and if it was recalled."""
+
+    words: str
+    url: str
+    recalled: bool
+
+
+def _has_authors(citation: str) -> bool:
+    return bool(re.search(r" et al\.?$| and [A-Z]\w+$", _authors(citation)))
+
+
+def _authors(citation: str) -> str:
+    return citation.split(",")[0].split(" (")[0]
+
+
+def _year(row: Mapping[str, Any] | pd.Series) -> str:
+    return _text(row.get("year")).removesuffix(".0")
+
+
+def _cited(sources: pd.DataFrame | None) -> dict[str, _Source]:
+    """How each source is cited: authors and year, else its identifier, else as a data set."""
     cited = {}
     for _, row in (pd.DataFrame() if sources is None else sources).iterrows():
-        authors = str(row["citation"]).split(",")[0].split(" (")[0]
-        year = _text(row.get("year")).removesuffix(".0")
-        if year and re.search(r" et al\.?$| and [A-Z]\w+$", authors):
-            cited[str(row["source_id"])] = f"{authors.removesuffix(' et al.')} {year}"
+        citation, identifier = _text(row["citation"]), _text(row.get("doi_or_pmid"))
+        if _has_authors(citation) and _year(row):
+            words = f"{_authors(citation).removesuffix(' et al.')} {_year(row)}"
+        else:
+            words = _identifier_words(identifier) or f"{_authors(citation)} (data set)"
+        recalled = _text(row.get("certainty")) == "memory"
+        cited[str(row["source_id"])] = _Source(words, citation_url(identifier), recalled)
     return cited
 
 
-def _claims_cell(claims: pd.DataFrame, cited: Mapping[str, str]) -> Cell:
+def _identifier_words(identifier: str) -> str:
+    """An identifier as it is written in a reference.
+
+    >>> _identifier_words("10.1038/s41564-018-0337-x"), _identifier_words("PMID:30584306")
+    ('doi:10.1038/s41564-018-0337-x', 'PMID 30584306')
+    >>> _identifier_words("PRJNA762199"), _identifier_words("")
+    ('PRJNA762199', '')
+    """
+    url = citation_url(identifier)
+    if url.startswith("https://doi.org/"):
+        return f"doi:{identifier.strip()}"
+    if url.startswith("https://pubmed"):
+        return f"PMID {url.split('/')[3]}"
+    return identifier.strip()
+
+
+def _claims_cell(claims: pd.DataFrame, cited: Mapping[str, _Source]) -> Cell:
     parts: list[Link | str] = []
     for direction, rows in claims.groupby("direction", sort=True):
         parts.append(("; " if parts else "") + f"{direction}: ")
         for position, (_, row) in enumerate(rows.iterrows()):
-            name = cited.get(str(row["source_id"]), _source_name(str(row["source_id"])))
-            url = citation_url(_text(row.get("doi_or_pmid")))
-            parts += ([", "] if position else []) + [Link(name, url) if url else name]
+            source_id = str(row["source_id"])
+            source = cited.get(source_id, _Source(_source_name(source_id), "", False))
+            url = citation_url(_text(row.get("doi_or_pmid"))) or source.url
+            parts += [", "] if position else []
+            parts.append(Link(source.words, url) if url else source.words)
+            if source.recalled or _text(row.get("certainty")) == "memory":
+                parts.append(RECALLED)
     return Cell(parts or ["no claim recorded"])
 
 
@@ -972,16 +1427,32 @@ def _source_name(source_id: str) -> str:
     return plain(source_id)
 
 
-def _references(report: Report) -> list[Link | str]:
-    listed = [(text, citation_url(doi)) for text, doi in _TOOL_REFERENCES]
+def _references(report: Report) -> dict[str, Any]:
+    """Every work to cite, by the alphabet, and whether one of them is marked as recalled."""
+    listed_works = {(text, doi, False) for text, doi in _TOOL_REFERENCES}
     sources = _present(report.sources)
-    if sources is not None:
-        for _, row in sources.iterrows():
-            text, year = _text(row["citation"]), _text(row.get("year")).removesuffix(".0")
-            text = text if not year or year in text else f"{text} ({year})"
-            listed.append((text, citation_url(_text(row.get("doi_or_pmid")))))
-    unique = sorted(set(listed), key=lambda item: (item[0].lower(), item[1]))
-    return [Link(text, url) if url else text for text, url in unique]
+    for _, row in (pd.DataFrame() if sources is None else sources).iterrows():
+        text, identifier = _text(row["citation"]), _text(row.get("doi_or_pmid"))
+        if identifier:
+            text = text.replace(f" ({identifier})", "")
+        elif not _has_authors(text):
+            text = f"Data set without identifier: {text}"
+        text = text if not _year(row) or _year(row) in text else f"{text} ({_year(row)})"
+        listed_works.add((text, identifier, _text(row.get("certainty")) == "memory"))
+    works = sorted(listed_works, key=lambda work: (work[0].lower(), work[1]))
+    return {
+        "works": [_reference(*work) for work in works],
+        "legend": RECALLED_WORDS if any(recalled for *_, recalled in works) else "",
+    }
+
+
+def _reference(text: str, identifier: str, recalled: bool) -> list[Link | str]:
+    words, url = _identifier_words(identifier), citation_url(identifier)
+    parts: list[Link | str] = [text]
+    if words and words not in text:
+        parts.append(". Data set: " if words.startswith("PRJ") else ". ")
+        parts.append(Link(words, url) if url else words)
+    return [*parts, f" {RECALLED}"] if recalled else parts
 
 
 def _databases(report: Report) -> Table | None:
@@ -1044,7 +1515,9 @@ def _sample_figures(
         counts = next(iter(report.genus_counts.values()))
     if counts is not None and sample in counts.columns[3:] and counts[sample].sum():
         source = f"results/tables/{assay}.genus.counts.tsv"
-        shown["taxa"] = _show(figures.sample_taxa(counts, sample, _key("taxa", assay), source))
+        compared = _compared(report, assay)
+        drawn = figures.sample_taxa(counts, sample, _key("taxa", assay), source, compared=compared)
+        shown["taxa"] = _show(drawn)
     scored = _score_row(report, sample, assay)
     if scored is not None and pd.notna(scored["score"]):
         reference, name = _reference_scores(report, sample, assay)
@@ -1071,27 +1544,32 @@ def _score_row(report: Report, sample: str, assay: str) -> pd.Series | None:
 
 
 def _reference_scores(report: Report, sample: str, assay: str) -> tuple[pd.Series, str]:
+    """Scores of the samples that one is compared with, and what they are called in the plural."""
     assert report.scores is not None
     scores = report.scores[report.scores["score"].notna()]
     if assay and "assay" in scores:
         scores = scores[scores["assay"].astype(str) == assay]
+    scores = scores[scores["sample"].astype(str).isin(_compared(report, assay))]
     groups = _groups(report, _samples(scores))
-    name = _setting(report, "cohort", "reference", "")
+    group = _setting(report, "cohort", "reference", "")
     values = scores.set_index(scores["sample"].astype(str))["score"].astype(float)
-    if name and (groups == name).any():
-        values = values[(groups == name).reindex(values.index).to_numpy()]
-    else:
-        name = "all other samples"
-    return values.drop(sample, errors="ignore"), name
+    if not group or not (groups == group).any():
+        return values.drop(sample, errors="ignore"), "other samples"
+    values = values[(groups == group).reindex(values.index).to_numpy()]
+    other = "other " if sample in values.index else ""
+    is_control = re.fullmatch(r"controls?", group, re.IGNORECASE)
+    name = "controls" if is_control else f"reference samples ({group})"
+    return values.drop(sample, errors="ignore"), f"{other}{name}"
 
 
 def _score_sentences(report: Report, sample: str, assay: str) -> list[str]:
     row = _score_row(report, sample, assay)
     if row is None:
-        return [f"No score: {_reason(report, 'signature', report.scores) or 'not in the table.'}"]
+        reason = _not_run(report, "signature", report.scores)
+        return [f"No score: {'not in the table' if reason is None else reason or 'not run'}."]
     if pd.isna(row["score"]):
-        return [f"No score: {_text(row.get('reason')) or 'no reason was recorded'}."]
-    reference, name = _reference_scores(report, sample, assay)
+        reason = _text(row.get("reason"))
+        return [f"No score: {reason}." if reason else "No score."]
     sentences = [
         (
             f"Score {row['score']:.2f} (95 % interval {row['score_low']:.2f} to "
@@ -1100,11 +1578,7 @@ def _score_sentences(report: Report, sample: str, assay: str) -> list[str]:
         )
     ]
     if pd.notna(row.get("percentile")):
-        sentences.append(
-            f"This lies at percentile {row['percentile']:.0f} of the reference samples "
-            f"({name}, n = {len(reference)}); with so many samples a percentile is known to about "
-            f"± {_percentile_error(row['percentile'], len(reference)):.0f} points."
-        )
+        sentences.append(_place_sentence(row, *_reference_scores(report, sample, assay)))
     if pd.notna(row.get("weight_detectable")):
         sentences.append(
             f"{100 * row['weight_detectable']:.0f} % of the weight of the signature lies on taxa "
@@ -1120,9 +1594,20 @@ def _score_sentences(report: Report, sample: str, assay: str) -> list[str]:
     return sentences
 
 
-def _percentile_error(percentile: float, n: int) -> float:
-    share = min(max(percentile / 100, 1 / (n + 2)), 1 - 1 / (n + 2)) if n else 0.5
-    return float(100 * 1.96 * np.sqrt(share * (1 - share) / max(n, 1)))
+def _place_sentence(row: pd.Series, reference: pd.Series, name: str) -> str:
+    """Where a score lies among others: a percentile only where there are enough of them."""
+    n = len(reference)
+    if n >= MIN_PERCENTILE_REFERENCE:
+        text = f"This lies at percentile {row['percentile']:.0f} of the {n:,} {name}"
+        if pd.notna(row.get("percentile_low")):
+            text += (
+                f" (95 % interval {row['percentile_low']:.0f} to {row['percentile_high']:.0f}, "
+                "for their number)"
+            )
+        return f"{text}."
+    below = int((reference < row["score"]).sum())
+    place = "all" if below == n else ("none of the" if not below else f"{below} of the")
+    return f"This lies above {place} {n} {name}; they are too few for a percentile."
 
 
 def _optional_table(table: pd.DataFrame | None, caption: str, source: str) -> Table | None:
@@ -1136,8 +1621,9 @@ def _as_table(
     source: str,
     headings: Mapping[str, str] | None = None,
     integers: Sequence[str] = (),
+    most: int = MAX_ROWS,
 ) -> Table:
-    shown = table.head(MAX_ROWS)
+    shown = table.head(most)
     columns, cells = [], []
     for name in table.columns:
         values = shown[name]
@@ -1171,4 +1657,5 @@ def _number(value: float, whole: bool) -> str:
 
 
 def _text(value: Any) -> str:
+    """A cell as text; a missing one is empty."""
     return "" if value is None or (not isinstance(value, str) and pd.isna(value)) else str(value)

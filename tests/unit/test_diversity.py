@@ -92,9 +92,13 @@ def test_features_names_the_taxon_that_occurs_twice():
 
 
 def test_depth_keeps_nine_in_ten_of_the_usable_samples():
-    totals = pd.Series([3, 999, *range(2000, 12000, 1000)])
+    totals = pd.Series([3, 999, 1200, *range(3000, 12000, 1000)])
     assert choose_depth(totals) == 3000
     assert (totals >= choose_depth(totals)).sum() == 9
+
+
+def test_depth_keeps_every_usable_sample_where_that_costs_less_than_half():
+    assert choose_depth(pd.Series([999, 1500, *range(3000, 12000, 1000)])) == 1500
 
 
 def test_depth_is_that_of_the_smallest_usable_sample_where_all_are_kept():
@@ -147,7 +151,7 @@ def test_a_sample_below_the_depth_keeps_its_rows_with_empty_values(counts):
     below = table[table["sample"] == "S0"]
     assert len(below) == len(ALPHA_METRICS)
     assert below[["value", "low", "high", "depth_used"]].isna().all(axis=None)
-    assert set(below["status"]) == {"low_depth"}
+    assert set(below["status"]) == {"below_depth"}
     assert table.loc[table["sample"] == "S1", "depth_used"].eq(50).all()
 
 

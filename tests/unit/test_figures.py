@@ -97,6 +97,40 @@ def test_composition_names_the_sample_without_fragments():
     assert set(figure.table["sample"]) == {"S1", "S3"}
 
 
+def test_samples_set_apart_stand_last_and_have_no_say_in_the_names():
+    counts = counts_table().assign(S1=[0, 0, 0, 0, 33])
+    groups = one_group(["S1", "S2", "S3"])
+    apart = {"S1": "negative control"}
+    figure = figures.composition(counts, groups, n_taxa=1, apart=apart)
+    assert figure.table["sample"].tolist() == ["S2", "S3", "S1"]
+    assert figure.table["group"].iloc[-1] == "not compared: negative control"
+    assert "A" in figure.table.columns
+    assert figure.table.set_index("sample").loc["S1", "Other taxa"] == 100
+    label = "S1 (negative control, 33 fragments)"
+    assert label in texts(figure.svg)
+    assert figure.caption.startswith("n = 2 samples;")
+    assert label in figure.caption
+    # C leads by mean share (40, against 27 of A) once the control has a say.
+    assert "C" in figures.composition(counts, groups, n_taxa=1).table.columns
+
+
+def test_a_cohort_of_controls_alone_is_still_drawn():
+    apart = dict.fromkeys(["S1", "S2", "S3"], "low depth")
+    figure = figures.composition(counts_table(), one_group(list(apart)), n_taxa=1, apart=apart)
+    assert figure.caption.startswith("n = 0 samples;")
+    assert figure.table["A"].tolist() == [40, 40, 40]
+
+
+def test_many_samples_keep_those_set_apart_in_a_block_of_their_own():
+    n_samples = figures.MANY_SAMPLES + 1
+    counts = counts_table(n_samples)
+    figure = figures.composition(
+        counts, one_group(list(counts.columns[3:])), apart={"S5": "low depth", "S9": "low depth"}
+    )
+    assert {"compared (n = 79)", "not compared (n = 2)"} <= set(texts(figure.svg))
+    assert figure.table["sample"].tolist()[-2:] == ["S5", "S9"]
+
+
 @pytest.mark.parametrize("value", [-1, np.nan])
 def test_composition_names_the_offending_count(value):
     counts = counts_table().astype({"S2": float})
@@ -117,6 +151,13 @@ def test_groups_start_with_the_reference_and_end_with_the_unknown():
     labels = group_labels(list("DCBA"), sheet, "arm", "z")
     assert list(labels.cat.categories) == ["z", "a", "b", NO_GROUP]
     assert labels.to_dict() == {"D": "a", "C": NO_GROUP, "B": "z", "A": "b"}
+
+
+def test_whole_numbers_name_groups_without_decimals():
+    sheet = pd.DataFrame({"sample": list("ABC"), "case": [1.0, 0.0, None]})
+    labels = group_labels(list("ABC"), sheet, "case", "0")
+    assert labels.to_dict() == {"A": "1", "B": "0", "C": NO_GROUP}
+    assert labels.cat.categories[0] == "0"
 
 
 def test_too_many_groups_are_not_told_apart():
@@ -156,6 +197,46 @@ def test_ordination_says_what_its_axes_explain():
     assert "PC2 (11.7 % of variation)" in texts(figure.svg)
     assert "35.1 % of the total variation" in figure.caption
     assert figure.source == "results/diversity/ordination.aitchison.tsv"
+
+
+def circles(svg, hue="#0072B2"):
+    """How many symbols are filled, and how many open."""
+    return tuple(len(re.findall(rf'<path [^>]* {how}="{hue}"', svg)) for how in ("fill", "stroke"))
+
+
+def test_few_points_are_named():
+    table = points(figures.NAMED_POINTS)
+    table["PC1"], table["PC2"] = table.index % 6, table.index // 6
+    figure = figures.ordination(Ordination("x", table, (0.5, 0.2)), one_group(table["sample"]))
+    assert set(table["sample"]) <= set(texts(figure.svg))
+    assert circles(figure.svg) == (len(table), 0)
+
+
+def test_points_at_one_place_are_all_seen_and_none_is_moved():
+    table = points(5).assign(PC2=[0.0, 0.3, 0.3, 0.3, -0.1])
+    table.loc[[1, 2, 3], "PC1"] = 0.25
+    figure = figures.ordination(Ordination("x", table, (0.5, 0.2)), one_group(table["sample"]))
+    assert circles(figure.svg) == (2, 3)
+    assert {"S0", "S1, S2, S3", "S4"} <= set(texts(figure.svg))
+    assert "Rings around each other: samples at one place." in figure.caption
+    pd.testing.assert_frame_equal(figure.table[["sample", "PC1", "PC2"]], table)
+
+
+def test_of_many_points_only_shared_places_are_labelled():
+    table = points(figures.NAMED_POINTS + 1)
+    table.loc[[3, 7], "PC1"] = 9.0
+    figure = figures.ordination(Ordination("x", table, (0.5, 0.2)), one_group(table["sample"]))
+    assert "×2" in texts(figure.svg)
+    assert not set(table["sample"]) & set(texts(figure.svg))
+
+
+def test_labels_evade_each_other_and_the_points():
+    table = pd.DataFrame({"sample": ["left", "right"], "PC1": [0.0, 12.0], "PC2": 0.0})
+    table["size"] = 70.0
+    labels = figures._point_labels(table, pd.Series([0, 1]), 1.0, [[-50.0, 50.0], [-50.0, 50.0]])
+    left, right = (row["PC1"] for row in labels.to_dict("records"))
+    assert left < 0
+    assert right > 12
 
 
 def score_table(n_samples):
@@ -206,6 +287,29 @@ def test_alpha_leaves_out_and_names_samples_below_the_depth():
     assert "Shannon entropy (nats)" in texts(figure.svg)
 
 
+def test_alpha_leaves_out_and_names_samples_that_are_not_compared():
+    table = pd.DataFrame({"sample": ["S1", "N"], "metric": "shannon", "value": [2.0, 0.5]})
+    table = table.assign(low=table["value"], high=table["value"], depth_used=1000)
+    figure = figures.alpha(table, one_group(["S1", "N"]), apart={"N": "negative control"})
+    assert figure.table["sample"].tolist() == ["S1"]
+    assert figure.caption.endswith("Not drawn (not compared): N.")
+    with pytest.raises(ValueError, match="no sample that is compared has an alpha diversity"):
+        figures.alpha(table, one_group(["S1", "N"]), apart=["S1", "N"])
+
+
+@pytest.mark.parametrize(("chao1", "is_drawn"), [(9.0, False), (9.5, True)])
+def test_alpha_leaves_out_what_repeats_the_observed_count(chao1, is_drawn):
+    values = {"chao1": chao1, "hill_q0": 9.0, "observed": 9.0, "shannon": 2.0}
+    table = pd.DataFrame({"sample": "S1", "metric": list(values), "value": list(values.values())})
+    table = table.assign(low=table["value"], high=table["value"], depth_used=1000)
+    figure = figures.alpha(table, one_group(["S1"]))
+    drawn = ["observed", "shannon", *(["chao1"] if is_drawn else [])]
+    assert sorted(figure.table["metric"]) == sorted(drawn)
+    assert ("Chao1 richness (estimated count)" in texts(figure.svg)) == is_drawn
+    assert "The groups are not tested here." in figure.caption
+    assert "repeat the observed count" in figure.caption
+
+
 def differential_table():
     return pd.DataFrame(
         [
@@ -220,8 +324,28 @@ def differential_table():
 def test_differential_marks_q_and_keeps_to_its_term():
     figure = figures.differential(differential_table(), "group[T.x]", 0.05)
     assert "n = 20 samples, 2 taxa tested, 1 with q ≤ 0.05" in figure.caption
-    assert figure.table["term"].unique().tolist() == ["group[T.x]"]
-    assert "log2 fold change (linear)" in texts(figure.svg)
+    assert figure.table["effect"].tolist() == [1.0, -1.0]  # not the 0.1 of age
+    assert {"linear", "log2 fold change"} <= set(texts(figure.svg))
+
+
+def test_taxa_without_q_are_neither_counted_nor_drawn_but_named():
+    table = differential_table()
+    table.loc[1, ["low", "high", "p", "q"]] = np.nan
+    figure = figures.differential(table, "group[T.x]", 0.05)
+    assert "1 taxa tested, 1 with q" in figure.caption
+    assert "Not tested by linear, for the model leaves no variation: B." in figure.caption
+    assert figure.table["taxon"].tolist() == ["A"]
+    assert "B" not in texts(figure.svg)
+    with pytest.raises(ValueError, match="no taxon has a q for the term 'age'"):
+        figures.differential(table.assign(q=np.nan), "age", 0.05)
+
+
+def test_the_numbers_of_a_figure_are_those_it_draws():
+    drawn = ["taxon", "method", "effect", "low", "high", "q", "effect_unit"]
+    assert list(figures.differential(differential_table(), "age", 0.05).table) == drawn
+    table = score_table(3).assign(percentile=50.0)
+    shown = figures.scores(table, one_group(table["sample"].tolist())).table
+    assert list(shown) == ["sample", "group", "score", "score_low", "score_high"]
 
 
 def contribution_table(n_samples):
@@ -247,6 +371,21 @@ def test_contributions_stand_by_sample_with_enriched_taxa_first(n_samples):
 def test_sample_ledger_by_hand():
     table = figures.sample_ledger(ledger_table().iloc[0]).table
     assert table["fragments"].tolist() == [100, 90, 70, 60, 50]
+
+
+def test_a_sample_stands_beside_the_others_it_may_be_compared_with():
+    counts = counts_table(4).assign(S2=[0, 0, 60, 20, 20], S4=[0, 0, 0, 0, 7])
+    figure = figures.sample_taxa(counts, "S1", compared=["S1", "S2", "S3"])
+    row = figure.table.set_index("taxon").loc["A"]
+    assert row["percent"] == 40
+    assert row["others_median_percent"] == 50  # of S2 (60 %) and S3 (40 %)
+    assert "of the 2 other samples" in figure.caption
+
+
+def test_a_sample_without_others_is_drawn_alone():
+    figure = figures.sample_taxa(counts_table(), "S1", compared=["S1"])
+    assert list(figure.table.columns) == ["taxon", "percent"]
+    assert "no other sample" in figure.caption
 
 
 def test_a_sample_without_fragments_has_no_taxa_to_draw():

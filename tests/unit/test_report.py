@@ -5,6 +5,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -188,7 +189,7 @@ def cohort(n_samples, seed=1, odd_names=False):
             {
                 "sample": names,
                 "assay": "shotgun",
-                "sample_type": "stool",
+                "sample_type": "sample",
                 "status": status,
                 "reason": reason,
             }
@@ -215,6 +216,7 @@ def cohort(n_samples, seed=1, odd_names=False):
 
 SECTIONS = ["warnings", "summary", "ledger", "status", "taxa", "alpha", "ordination", "signature"]
 SECTIONS += ["evidence", "differential", "methods", "provenance", "references"]
+RESULT_FOLDERS = {"tables", "diversity", "signature", "statistics", "provenance"}
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "image", "use"}
 
 
@@ -263,6 +265,24 @@ def bare(small):
     )
 
 
+def words(text, section="warnings", after="summary"):
+    """What a reader reads between two headings, in one line."""
+    part = text[text.index(f'id="{section}"') : text.index(f'id="{after}"')]
+    found = " ".join("".join(Page(f"<{part}").words).split())
+    return found.replace("\u00a0", " ")
+
+
+def few(names="AB", **columns):
+    """A cohort of a few counted samples without any analysis; columns overwrite those below."""
+    counts = {"raw": 100, "failed_qc": 10, "host": 10, "non_host": 80, "bacterial": 60}
+    counts |= {"classified": 60, "unclassified": 20}
+    state = {"sample_type": "sample", "status": "ok", "reason": ""}
+    frame = pd.DataFrame({"sample": list(names), "assay": "shotgun"})
+    frame = frame.assign(**(counts | state | columns))
+    kept = [name for name in frame if name not in counts]
+    return Report(settings(), frame[["sample", "assay", *counts]], frame[kept])
+
+
 def test_warnings_come_before_every_result(page):
     found = [name for name in Page(page).ids if name in SECTIONS]
     assert found == SECTIONS
@@ -276,7 +296,7 @@ def test_nothing_is_loaded_from_outside(page):
     assert found.loads == []
     assert "@import" not in page
     assert set(re.findall(r"url\(([^)]*)\)", page)) <= {f"#{name}" for name in found.ids}
-    outside = [link for link in found.links if not link.startswith("#")]
+    outside = [link for link in found.links if ":" in link]
     assert all(link.startswith("https://") for link in outside)
     assert {link.split("/")[2] for link in outside} <= {
         "doi.org",
@@ -284,6 +304,20 @@ def test_nothing_is_loaded_from_outside(page):
         "www.ncbi.nlm.nih.gov",
         "www.ebi.ac.uk",
     }
+
+
+def test_other_links_lead_to_results_and_to_sample_pages(small, page):
+    inside = [link for link in Page(page).links if ":" not in link and not link.startswith("#")]
+    pages = [f"samples/{quote(name, safe='')}.html" for name in small.status["sample"]]
+    assert set(pages) <= set(inside)
+    results = set(inside) - set(pages)
+    assert {"../tables/sample_status.tsv", "../diversity/alpha.tsv"} <= results
+    assert {link.split("/")[1] for link in results} <= RESULT_FOLDERS
+
+
+def test_a_sample_page_leads_back_to_the_cohort_and_to_its_tables(small):
+    links = Page(render_sample(small, "S0002", SAMPLE)).links
+    assert set(links) == {"#main", "../cohort.html", "../../provenance/run.json"}
 
 
 def test_links_inside_the_page_have_a_target_and_no_id_stands_twice(page):
@@ -331,11 +365,131 @@ def test_an_analysis_not_run_says_why_in_the_warnings_and_in_its_section(bare, e
         assert text.count(f"no &lt;group&gt; for {name}") == 2, name
 
 
-def test_a_missing_table_without_a_reason_is_itself_a_warning(bare):
-    text = render(bare, COHORT)
-    warnings = text[text.index('id="warnings"') : text.index('id="summary"')]
-    assert "<strong>alpha</strong>: no table was given" in warnings
-    assert "<strong>taxa</strong>: no table was given" in warnings
+def test_a_missing_table_without_a_reason_is_not_run_and_no_more_is_said():
+    text = render(few(), COHORT)
+    for analysis in ("alpha diversity", "signature score", "taxa"):
+        assert f"<strong>{analysis}</strong>: not run" in text
+    assert "<strong>Not run.</strong>" in text
+    assert "No score: not run." in render_sample(few(), "A", SAMPLE)
+    for page in (text, render_sample(few(), "A", SAMPLE)):
+        assert not re.search("no reason|was given|was recorded", page, re.IGNORECASE)
+
+
+def test_reasons_begin_with_the_name_of_the_method_once():
+    notes = [NotRun("differential", "prevalence: prevalence: takes no random intercept")]
+    found = words(render(replace(few(), not_run=notes), COHORT))
+    assert "differential abundance: prevalence (adjusted for depth): takes no random" in found
+
+
+def test_a_reason_stands_beside_the_figures_of_the_part_that_was_run(small):
+    notes = [NotRun("ordination", "two samples only in the other assay")]
+    only = Report(small.config, small.ledger, small.status, ordinations=small.ordinations)
+    text = render(replace(only, not_run=notes), COHORT)
+    assert "figure-ordination-bray-curtis" in text
+    assert "<strong>Not run in part.</strong> two samples only" in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            {"classified": [39, 40], "unclassified": [41, 40], "bacterial": 39},
+            "non-host fragments are unclassified: the database may lack their taxa: A (51 %)",
+        ),
+        (
+            {"failed_qc": [31, 30], "host": 9, "non_host": [60, 61], "unclassified": [0, 1]},
+            "more than 30 % of the raw fragments failed quality control: A (31 %)",
+        ),
+        ({"host": 0, "non_host": 90, "unclassified": 30}, "no fragment of the host in any sample"),
+    ],
+)
+def test_poor_input_is_said_with_its_samples_and_limit(columns, said):
+    found = words(render(few(**columns), COHORT))
+    assert said in found
+    assert "B (" not in found  # on the limit, and hence not beyond it
+
+
+def test_ordinary_input_is_not_warned_of():
+    assert "Input to look at" not in render(few(), COHORT)
+
+
+def test_no_host_fragments_are_no_surprise_where_none_were_removed():
+    report = few(host=0, non_host=90, unclassified=30)
+    report.config["host"]["remove"] = False
+    assert "no fragment of the host" not in render(report, COHORT)
+
+
+def test_the_samples_whose_signature_is_mostly_undetectable_are_named():
+    scores = pd.DataFrame({"sample": ["A", "B"], "score": np.nan, "status": "abstained"})
+    scores["weight_detectable"] = [0.49, 0.5]
+    scores["reason"] = "too little"
+    found = words(render(replace(few(), scores=scores), COHORT))
+    assert "49 % of the signature's weight is on taxa of the database, less than 50 %: A " in found
+    assert "2 of 2 samples without a score" in found
+
+
+def test_beyond_six_names_the_others_are_counted():
+    names = [f"S{i}" for i in range(8)]
+    found = words(render(few(names, status="empty", reason="no reads in the file"), COHORT))
+    assert "S0, S1, S2, S3, S4, S5 and 2 others: no reads in the file" in found
+    assert "S6" not in found
+
+
+def test_failures_keep_their_own_reasons_and_six_lines():
+    names = [f"S{i}" for i in range(8)]
+    reasons = [f"record {i} is cut short" for i in range(8)]
+    found = words(render(few(names, status="failed", reason=reasons), COHORT))
+    assert "S5: record 5 is cut short" in found
+    assert "record 6" not in found
+    assert "and 2 others: see sample status" in found
+
+
+def test_what_is_said_of_files_is_grouped_by_kind_and_stands_on_the_sample_page():
+    said = [f"run L1: {name}.fastq.gz: has lower-case bases" for name in "AB"]
+    said[1] += "; run L2: x.fastq.gz: R1 and R2 are swapped"
+    report = few("ABC", warnings=[*said, ""])
+    found = words(render(report, COHORT))
+    assert "A, B: run L1: A.fastq.gz: has lower-case bases (the first; the others alike)" in found
+    assert "B: run L2: x.fastq.gz: R1 and R2 are swapped" in found
+    assert "B.fastq.gz: has lower-case" in render_sample(report, "B", SAMPLE)
+    assert "lower-case" not in render_sample(report, "C", SAMPLE)
+
+
+def test_samples_without_a_group_are_counted_and_controls_are_not():
+    metadata = pd.DataFrame({"sample": list("ABCD"), "group": ["x", None, "y", ""]})
+    report = few("ABCD", sample_type=["sample"] * 3 + ["negative_control"])
+    found = words(render(replace(report, metadata=metadata), COHORT))
+    assert "1 sample has no value in 'group': not compared (B)" in found
+
+
+def control(total, **columns):
+    """A sample, and a control of `total` fragments: 4 in 10 each of two genera, 2 of a third."""
+    counts = {"raw": [100, total], "failed_qc": [10, 0], "host": [10, 0], "non_host": [80, total]}
+    counts |= {"classified": [60, total], "unclassified": [20, 0], "bacterial": [60, total]}
+    report = few("SN", sample_type=["sample", "negative_control"], **(counts | columns))
+    table = pd.DataFrame({"taxon_id": [0, -1, 7, 8, 9], "name": [*"UV", "Ra", "Cu", "Fe"]})
+    genera = np.array([0, 0, 4, 4, 2])
+    table = table.assign(lineage="", S=[20, 0, 0, 0, 60], N=total // 10 * genera)
+    return replace(report, genus_counts={"shotgun": table})
+
+
+def test_a_negative_control_has_a_line_of_its_own():
+    found = words(render(control(30, status=["ok", "low_depth"]), COHORT))
+    line = "N (negative control): 30 non-host fragments, mostly Ra (40 %), Cu (40 %), Fe (20 %)"
+    assert f"1 control {line}" in found
+    assert "low depth" not in found
+
+
+def test_a_negative_control_without_fragments_is_a_normal_result():
+    found = words(render(control(0, status=["ok", "empty"]), COHORT))
+    assert "N (negative control): 0 non-host fragments, a normal result" in found
+    assert "no fragments" not in found
+
+
+def test_a_negative_control_as_deep_as_a_sample_is_pointed_out():
+    text = "as deep as a sample: look for contamination or a swap"
+    assert text in words(render(control(300), COHORT))
+    assert text in render_sample(control(300), "N", SAMPLE)
 
 
 def test_a_cohort_in_which_every_sample_failed_still_has_a_page():
@@ -352,10 +506,15 @@ def test_a_cohort_in_which_every_sample_failed_still_has_a_page():
     assert text.count("<strong>Not run") >= 5
 
 
-def test_long_tables_are_cut_and_say_where_the_rest_is(bare):
-    status = pd.concat([bare.status] * 18, ignore_index=True)
-    text = render(replace(bare, status=status), COHORT)
-    assert "First 200 of 252 rows; the whole table: <code>results/tables/sample_status.tsv" in text
+def test_long_tables_are_cut_and_say_where_the_rest_is():
+    text = " ".join(render(few([f"S{i}" for i in range(252)]), COHORT).split())
+    assert 'First 200 of 253 rows; the whole table: <a href="../tables/ledger.tsv">' in text
+
+
+def test_the_table_of_states_leads_to_every_sample_however_many():
+    names = [f"S{i}" for i in range(252)]
+    links = Page(render(few(names), COHORT)).links
+    assert {f"samples/{name}.html" for name in names} <= set(links)
 
 
 def test_a_hundred_samples_stay_below_two_megabytes():
@@ -386,11 +545,23 @@ def test_two_assays_get_their_own_figures(small):
 
 
 def test_permanova_in_words_by_hand(page):
-    words = page.replace("\u00a0", " ")
     assert (
-        "Bray-Curtis: group accounts for 6.1 % of the variation (pseudo-F 2.90, 1 df, p = 0.004, "
-        "n = 11). Dispersion within groups: PERMDISP p = 0.4."
-    ) in words
+        "Bray-Curtis: R² 6.1 % for group (pseudo-F 2.90, 1 df, p = 0.004, n = 11). Dispersion "
+        "within groups: PERMDISP p = 0.4."
+    ) in words(page, "ordination", "signature")
+
+
+def test_permanova_names_what_the_group_is_adjusted_for_and_its_notes(small, bare):
+    rows = [small.permanova.assign(term=term) for term in ("group", "age", "C(sex)", "Residual")]
+    table = pd.concat(rows, ignore_index=True)
+    table.loc[3, ["p", "pseudo_f"]] = np.nan
+    table["note"] = ["p is at its resolution", None, None, None]
+    text = render(replace(bare, permanova=table), COHORT)
+    found = words(text, "ordination", "signature")
+    assert "R² 6.1 % for group, given age and sex (pseudo-F 2.90, 1 df, p = 0.004, n" in found
+    assert "Note: p is at its resolution. Dispersion" in found
+    assert found.count("R² 6.1 %") == 1
+    assert "accounts for" not in text
 
 
 def test_unequal_dispersion_is_pointed_out(small, bare):
@@ -418,6 +589,142 @@ def test_methods_follow_the_settings():
     assert "not removed" in text["Host"]
     assert "not re-estimated" in text["Taxa"]
     assert reports.methods({}, {}) == []
+
+
+def test_the_two_counts_of_tested_taxa_agree_and_leave_out_those_without_p(bare):
+    rows = [
+        [1, "Ra", 1.0, 0.5, 1.5, 0.01, 0.02],
+        [2, "Cu", 1.0, 0.5, 1.5, 0.2, 0.2],
+        [3, "Fe", 0.0, None, None, None, None],
+    ]
+    table = pd.DataFrame(rows, columns=["taxon_id", "name", "effect", "low", "high", "p", "q"])
+    table = table.assign(term="group[T.depressed]", n=12, prevalence=0.5, method="prevalence")
+    found = words(render(replace(bare, differential=table), COHORT), "differential", "methods")
+    method = "prevalence (adjusted for depth)"
+    assert f"group, depressed against control{method}1221Fe" in found
+    assert f"{method}: n = 12 samples, 2 taxa tested, 1 with q ≤ 0.05." in found
+    assert f"Not tested by {method}, for the model leaves no variation: Fe." in found
+
+
+def test_models_go_by_names_for_people(bare, small):
+    table = small.differential.replace({"method": {"linda": "clr_bias_corrected"}})
+    text = render(replace(bare, differential=table), COHORT)
+    assert "CLR, bias-corrected (LinDA-type)" in words(text, "differential", "methods")
+    assert "manner of LinDA, Zhou et al. 2022" in words(text, "methods", "provenance")
+    assert "https://doi.org/10.1186/s13059-022-02655-5" in Page(text).links
+    assert "clr_bias" not in text
+
+
+@pytest.mark.parametrize(
+    ("score", "place"),
+    [(9.0, "above all 6 controls"), (3.5, "above 4 of the 6 controls"), (-1, "above none of the")],
+)
+def test_few_reference_samples_are_counted(score, place):
+    row = pd.Series({"score": score, "percentile": 66.6})
+    sentence = reports._place_sentence(row, pd.Series(range(6)), "controls")
+    assert place in sentence
+    assert "66" not in sentence
+
+
+@pytest.mark.parametrize(("n", "has_percentile"), [(19, False), (20, True)])
+def test_a_percentile_needs_twenty_reference_samples(n, has_percentile):
+    row = {"score": 2.0, "percentile": 66.6, "percentile_low": 45.2, "percentile_high": 83.4}
+    sentence = reports._place_sentence(pd.Series(row), pd.Series(range(n)), "controls")
+    text = f"percentile 67 of the {n} controls (95 % interval 45 to 83, for their number)"
+    assert (text in sentence) == has_percentile
+
+
+def test_a_control_is_compared_with_the_other_controls(small):
+    assert "of the 5 other controls" in render_sample(small, "S0005", SAMPLE)
+    assert "of the 6 controls" in render_sample(small, "S0006", SAMPLE)
+
+
+def test_a_group_that_is_not_called_control_is_named(small):
+    config = settings()
+    config["cohort"]["reference"] = "depressed"
+    report = replace(small, config=config, contributions=None, genus_counts={})
+    assert "5 reference samples (depressed)" in render_sample(report, "S0005", SAMPLE)
+
+
+def test_scores_come_with_their_warnings(small):
+    said = ["wide interval", "few fragments; wide interval"]
+    scores = small.scores.assign(warning=[*[None] * 12, *said])
+    only = Report(small.config, small.ledger, small.status, scores=scores)
+    found = words(render(only, COHORT))
+    assert "wide interval (2 of 11 samples with a score)" in found
+    assert "few fragments (1 of 11 samples with a score)" in found
+    assert "<li>few fragments</li>" in render_sample(only, "S0014", SAMPLE)
+    assert "few fragments" not in render_sample(only, "S0013", SAMPLE)
+
+
+def test_a_sample_is_compared_with_sound_samples_only(small):
+    sheet = small.status.copy()
+    sheet.loc[sheet["sample"] == "S0007", "sample_type"] = "negative_control"
+    report = replace(small, status=sheet, scores=None)
+    # 14 samples: 3 are not ok, 1 is a control, 1 is the sample itself.
+    assert "of the 9 other samples" in render_sample(report, "S0006", SAMPLE)
+    assert "of the 10 other samples" in render_sample(report, "S0007", SAMPLE)
+
+
+def test_claims_and_sources_from_memory_carry_a_dagger_and_its_legend(small, bare):
+    claims = pd.DataFrame(
+        [
+            ["eggerthella", "up", "a", "memory"],
+            ["eggerthella", "up", "b", "verified"],
+            ["eggerthella", "up", "c", "verified"],
+        ],
+        columns=["concept", "direction", "source_id", "certainty"],
+    )
+    sources = pd.DataFrame(
+        [
+            ["a", "Adam et al., Gut", 2019, "10.1000/a", "verified"],
+            ["b", "Berg and Cole, Gut", 2020, "", "verified"],
+            ["c", "Dahl et al.", 2021, "", "memory"],
+        ],
+        columns=["source_id", "citation", "year", "doi_or_pmid", "certainty"],
+    )
+    report = replace(bare, evidence=small.evidence, claims=claims, sources=sources)
+    text = render(report, COHORT)
+    evidence = words(text, "evidence", "differential")
+    assert "up: Adam 2019†, Berg and Cole 2020, Dahl 2021†" in evidence
+    assert "† recalled, not looked up again" in evidence
+    works = text[text.index('id="references"') :]
+    assert "Dahl et al. (2021) †" in works
+    assert "Adam et al., Gut (2019). <a" in works
+    assert "† recalled, not looked up again." in works
+    verified = sources.assign(certainty="verified")
+    plain = replace(report, sources=verified, claims=claims.assign(certainty="verified"))
+    assert "†" not in render(plain, COHORT)
+
+
+@pytest.mark.parametrize(
+    ("citation", "year", "identifier", "in_table", "in_references"),
+    [
+        (
+            *("Study of drug-naive people", None, "PMC8831735"),
+            *("PMC8831735", "Study of drug-naive people. PMC8831735"),
+        ),
+        (
+            *("Liu RT et al. (PRJNA591924)", 2020, "PRJNA591924"),
+            *("Liu RT 2020", "Liu RT et al. (2020). Data set: PRJNA591924"),
+        ),
+        (
+            *("Gut Project, all analyses", None, None),
+            *("Gut Project (data set)", "Data set without identifier: Gut Project, all analyses"),
+        ),
+        (
+            *("Introduction of a study", 2023, "10.1038/x1"),
+            *("doi:10.1038/x1", "Introduction of a study (2023). doi:10.1038/x1"),
+        ),
+    ],
+)
+def test_every_source_can_be_cited(citation, year, identifier, in_table, in_references):
+    row = {"source_id": "a", "citation": citation, "year": year, "doi_or_pmid": identifier}
+    sources = pd.DataFrame([row | {"certainty": "verified"}])
+    assert reports._cited(sources)["a"].words == in_table
+    works = reports._references(replace(few(), sources=sources))["works"]
+    written = ["".join(p if isinstance(p, str) else p.text for p in parts) for parts in works]
+    assert in_references in written
 
 
 def test_a_sample_page_names_no_other_sample(small):
