@@ -5,8 +5,8 @@ python benchmarks/classify_cohort.py [--samples 24] [--gigabytes 4] [--runs 1]
 Builds a Kraken2 database whose table has the given size (the demo's genomes, a low load factor),
 copies demo samples, and cleans and classifies them twice: in a shell loop that calls fastp,
 bowtie2, samtools and kraken2 one sample after another, loading the database each time; and by
-Snakemake with this workflow. Prints wall seconds, their ratio, and (as root, which can empty the page cache) the
-bytes read from storage against the size of the database.
+Snakemake with this workflow. Prints wall seconds, their ratio, and (as root, which can empty the
+page cache) the bytes read from storage against the size of the database.
 """
 
 import argparse

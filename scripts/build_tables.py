@@ -25,9 +25,12 @@ reports = {
     if profile["status"] != "failed"
 }
 
+files = [Path(file) for file in snake_in.distributions]
+if files and files[0].name == "lock.json":
+    # A fetched database: its lock stands for the distributions it came with.
+    files = sorted(files[0].parent.glob("database*mers.kmer_distrib"))
 lengths = {
-    int(re.fullmatch(r"database(\d+)mers\.kmer_distrib", Path(file).name)[1]): file
-    for file in snake_in.distributions
+    int(re.fullmatch(r"database(\d+)mers\.kmer_distrib", file.name)[1]): file for file in files
 }
 rows = []
 for profile in profiles:

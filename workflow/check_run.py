@@ -47,12 +47,12 @@ def main() -> int:
 
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     if arguments.configfile:
-        merge(settings, yaml.safe_load(arguments.configfile.read_text()) or {})
+        merge(settings, read_settings(arguments.configfile))
     if arguments.sheet:
         settings["samples"] = str(Path(arguments.sheet).resolve())
     os.chdir(arguments.directory)
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    sheet, faults, warnings = check_inputs(settings, schema, ROOT / "config/metadata.tsv")
+    sheet, faults, warnings = check_inputs(settings, schema, ROOT / "config")
     expected = None if faults else expect(settings, sheet, arguments.cores)
     if arguments.json:
         found = {
@@ -66,6 +66,18 @@ def main() -> int:
             print(f"warning: {warning}")
         print(describe(expected, arguments.cores) if expected else as_message(faults))
     return 1 if faults else 0
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings of a file; ends with a message if it is none of settings."""
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise SystemExit(f"config: {path}: cannot be read: {problem}") from error
+    if not isinstance(found, dict):
+        raise SystemExit(f"config: {path}: holds no settings; write them as `key: value`")
+    return found
 
 
 def merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -92,7 +104,9 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     jobs += sum(1 for unit in sheet.units if unit.accession)
     databases = [settings["databases"][assay] for assay in sorted(assays)]
     for database in databases:
-        if not database["path"]:
+        if database["name"]:
+            jobs += 1
+        elif not database["path"]:
             jobs += 1 + len(database["read_lengths_bp"])
     known = rates_of(benchmarks(sheet))
     where = "earlier jobs of this run folder" if known else "measurements of the developers"

@@ -191,7 +191,8 @@ def _check_distribution(
     if twice.any():
         at = order[twice.argmax()]
         raise ValueError(
-            f"{path}, line {row[at] + 2}: genome {genome[at]} stands twice at taxon {node[row[at]]}"
+            f"{path}, line {row[at] + 2}: genome {genome[at]} stands twice at taxon "
+            f"{node[row[at]]}; get it again or build it"
         )
     impossible = (windows < 1) | (windows > total)
     if impossible.any():

@@ -17,6 +17,7 @@ from moodbiome.tools import ToolError, run_pipe
 DATABASE_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
 TAXONOMY_FILES = ("nodes.dmp", "names.dmp")
 _FASTA = re.compile(r".+\.(?:fna|fa|fasta)(?:\.gz)?")
+_TAXON_ID = re.compile(r"[1-9][0-9]*")
 _GENOME = re.compile(r".+_(\d+)\.(?:fna|fa|fasta)(?:\.gz)?")
 
 
@@ -41,7 +42,9 @@ def build_database(
     Parameters
     ----------
     genomes
-        FASTA files named ``<anything>_<taxon id>.fna`` (or .fa, .fasta, each also .gz).
+        FASTA files named ``<anything>_<taxon id>.fna`` (or .fa, .fasta, each also .gz). A file of
+        another name holds sequences of many taxa: each header's first word must then end in
+        ``|kraken:taxid|<taxon id>`` (as `moodbiome.amplicon.write_reference` writes them).
     taxonomy
         Folder with ``nodes.dmp`` and ``names.dmp``, plain or .gz.
     folder
@@ -51,8 +54,9 @@ def build_database(
     Raises
     ------
     ToolError
-        If a file name has no taxon id, the taxonomy lacks it, or a tool fails. Low-complexity
-        sequence is not masked: dustmasker is not among the pipeline's tools.
+        If neither a file's name nor a header in it has a taxon id, the taxonomy lacks the id, or a
+        tool fails. Low-complexity sequence is not masked: dustmasker is not among the pipeline's
+        tools.
     """
     log.write_text("")
     work = folder / "build"
@@ -103,23 +107,39 @@ def _write_library(genomes: Sequence[Path], known: set[str], library: Path) -> N
     with library.open("w") as out:
         for file in sorted(genomes):
             match = _GENOME.fullmatch(file.name)
-            if not match:
-                raise ToolError(f"{file.name}: the name must end in _<taxon id>.fna")
-            taxon_id = match[1]
-            if taxon_id not in known:
-                raise ToolError(
-                    f"{file.name}: taxon {taxon_id} is not in nodes.dmp; use a taxonomy that has"
-                    " it or rename the file to the id it was merged into"
-                )
+            of_file = match[1] if match else ""
+            if of_file:
+                _require_known(of_file, known, file.name, "rename the file to")
             with _open(file, "rt") as lines:
-                for line in lines:
+                for number, line in enumerate(lines, 1):
                     if line.startswith(">"):
                         words = line[1:].split(maxsplit=1) or [file.name]
-                        name = words[0].split("|kraken:taxid|")[0]
-                        words[0] = f"{name}.{taxon_id}|kraken:taxid|{taxon_id}"
+                        if of_file:
+                            name = words[0].split("|kraken:taxid|")[0]
+                            words[0] = f"{name}.{of_file}|kraken:taxid|{of_file}"
+                        else:
+                            _require_taxon(words[0], known, f"{file.name}, line {number}")
                         line = ">" + " ".join(words)
                     # A file's last line may lack its end, and must not run into the next file.
                     out.write(line.rstrip("\r\n") + "\n")
+
+
+def _require_taxon(name: str, known: set[str], place: str) -> None:
+    taxon_id = name.rpartition("|kraken:taxid|")[2]
+    if not _TAXON_ID.fullmatch(taxon_id) or taxon_id == name:
+        raise ToolError(
+            f"{place}: neither the file's name nor this header ({name!r}) says the taxon; end the "
+            "file's name in _<taxon id>.fna or the sequence's name in |kraken:taxid|<taxon id>"
+        )
+    _require_known(taxon_id, known, place, "write")
+
+
+def _require_known(taxon_id: str, known: set[str], place: str, mend: str) -> None:
+    if taxon_id not in known:
+        raise ToolError(
+            f"{place}: taxon {taxon_id} is not in nodes.dmp; use a taxonomy that has it or {mend} "
+            "the id it was merged into"
+        )
 
 
 def fingerprint(files: list[Path]) -> dict[str, Any]:

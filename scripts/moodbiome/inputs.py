@@ -5,12 +5,13 @@ from typing import Any
 
 from moodbiome.dictionary import check_metadata, columns_of, read_dictionary, tidy_metadata
 from moodbiome.faults import Fault
+from moodbiome.manifest import read_manifest
 from moodbiome.settings import check_against_sheet, check_settings
 from moodbiome.sheet import Sheet, read_sheet
 
 
 def check_inputs(
-    settings: dict[str, Any], schema: dict[str, Any], dictionary: Path
+    settings: dict[str, Any], schema: dict[str, Any], folder: Path
 ) -> tuple[Sheet, list[Fault], list[Fault]]:
     """Find all faults of a run's inputs at once.
 
@@ -20,8 +21,8 @@ def check_inputs(
         The merged settings; paths in them start at the working directory.
     schema
         Their JSON schema.
-    dictionary
-        ``config/metadata.tsv``.
+    folder
+        ``config/``, with the data dictionary (metadata.tsv) and the manifest (databases.yaml).
 
     Returns
     -------
@@ -40,9 +41,11 @@ def check_inputs(
     columns = columns_of(sheet.metadata, rows)
     for name in ("sample_type", "exclude"):
         columns.pop(name, None)
-    fields = read_dictionary(dictionary)
+    fields = read_dictionary(folder / "metadata.tsv")
     of_metadata, warnings = check_metadata(columns, fields, Path(path).name)
-    sheet.metadata = tidy_metadata(sheet.metadata, fields)
+    if not of_metadata:
+        sheet.metadata = tidy_metadata(sheet.metadata, fields)
+    manifest = read_manifest(folder / "databases.yaml")
     # Settings of another form than the schema's cannot be held against anything.
-    against = [] if faults else check_against_sheet(settings, sheet)
+    against = [] if faults else check_against_sheet(settings, sheet, manifest)
     return sheet, [*faults, *of_sheet, *of_metadata, *against], warnings

@@ -379,7 +379,8 @@ def _check_unique(taxon_id: "array[int]", source: str, first_line: int) -> None:
     for line, taxon in enumerate(taxon_id, first_line):
         if taxon in first:
             raise ValueError(
-                f"{source}, line {line}: taxon id {taxon} stands already in line {first[taxon]}"
+                f"{source}, line {line}: taxon id {taxon} stands already in line {first[taxon]}; "
+                "the report was edited or joined: run Kraken2 again"
             )
         first[taxon] = line
 

@@ -1,5 +1,6 @@
 """The settings of a run, checked against their schema and against each other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from jsonschema.exceptions import ValidationError
 from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
 from moodbiome.faults import Fault, NotRun, suggestion
 from moodbiome.formula import columns_of
+from moodbiome.manifest import Database, name_fault
 from moodbiome.sheet import Sheet
 
 
@@ -52,13 +54,18 @@ def _as_faults(error: ValidationError) -> list[Fault]:
     if error.validator == "required":
         missing = error.message.split("'")[1]
         return [Fault(f"config: {'.'.join([*path, missing])}", "is missing", lookup)]
+    if error.validator == "contains":
+        lacking = error.validator_value.get("const")
+        return [Fault(f"config: {'.'.join(path)}", f"lacks {lacking!r}", lookup)]
     value, _, rest = error.message.partition(" ")
     shown = repr(error.instance)
     detail = f"is {shown}, which {rest}" if value == shown else error.message
     return [Fault(f"config: {'.'.join(path) or 'the whole file'}", detail, lookup)]
 
 
-def check_against_sheet(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
+def check_against_sheet(
+    settings: dict[str, Any], sheet: Sheet, manifest: Mapping[str, Database]
+) -> list[Fault]:
     """What the settings name and the sheet or the disk does not have: databases, host, columns.
 
     A sheet without rows is held against nothing: its own faults are told already.
@@ -68,7 +75,16 @@ def check_against_sheet(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
         if assay in settings["databases"]:
             place = f"config: databases.{assay}"
             reestimate = settings["profile"]["reestimate"]
-            faults += _database_faults(settings["databases"][assay], place, reestimate)
+            database = settings["databases"][assay]
+            given = [key for key in ("path", "name", "genomes") if database[key]]
+            if len(given) > 1:
+                mend = "set one of path, name and genomes"
+                faults.append(Fault(place, f"{' and '.join(given)} are set", mend))
+            elif database["name"]:
+                fault = name_fault(database["name"], manifest, assay, f"{place}.name")
+                faults += [fault] if fault else _nomenclature_faults(database, manifest, place)
+            else:
+                faults += _database_faults(database, place, reestimate)
     faults += _signature_faults(settings["signature"]["taxa"])
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
@@ -76,6 +92,17 @@ def check_against_sheet(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
             mend = f"add {rank!r} to tables.ranks or take one of them"
             faults.append(Fault(f"config: {section}.rank", f"no tables of rank {rank!r}", mend))
     return faults + (_column_faults(settings, sheet) if sheet.units else [])
+
+
+def _nomenclature_faults(
+    database: dict[str, Any], manifest: Mapping[str, Database], place: str
+) -> list[Fault]:
+    """Taxon ids of one nomenclature mean other taxa in the next: they must not be mistaken."""
+    names = manifest[database["name"]].nomenclature
+    if names == database["nomenclature"]:
+        return []
+    problem = f"is {database['nomenclature']!r}, but {database['name']} has the names of {names}"
+    return [Fault(f"{place}.nomenclature", problem, f"set it to {names}, if that is one of them")]
 
 
 def _signature_faults(taxa: str) -> list[Fault]:
@@ -91,6 +118,8 @@ def _signature_faults(taxa: str) -> list[Fault]:
 
     try:
         check_taxa(read_table(Path(taxa), "taxa"))
+    except UnicodeDecodeError:
+        return [Fault(place, f"{taxa!r} cannot be read", "save it as UTF-8 text")]
     except ValueError as error:
         return [Fault(place, str(error), "see config/evidence/README.md")]
     return []
@@ -134,7 +163,8 @@ def _database_faults(database: dict[str, str], place: str, reestimate: bool) -> 
             ]
         return []
     if not genomes:
-        mend = f"the sheet has samples of this assay: set {place.removeprefix('config: ')}.path"
+        key = place.removeprefix("config: ")
+        mend = f"the sheet has samples of this assay: set {key}.path, .name or .genomes"
         return [Fault(place, "no database is named", mend)]
     faults = []
     named, unnamed = genome_files(Path(genomes)) if Path(genomes).is_dir() else ([], [])

@@ -5,6 +5,7 @@ Only the standard library: every cluster job reads the sheet again.
 
 import csv
 import io
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,9 +31,12 @@ RESERVED_SAMPLES = ("taxon_id", "name", "lineage")
 ASSAYS = ("shotgun", "amplicon")
 SAMPLE_TYPES = ("sample", "negative_control", "positive_control")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+LONGEST_NAME = 100
+NAME_RULE = "use letters, digits, '.', '_' and '-', beginning with a letter or digit, 100 at most"
 _PATHS = ("fastq_1", "fastq_2")
 _OF_UNIT = ("sample", "assay", "run", *_PATHS, "accession")
+# First bytes of .xlsx and .ods (zip archives), and of .xls.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 class Unit(NamedTuple):
@@ -96,15 +100,26 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
     """
     name = path.name
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        if content.startswith(_WORKBOOKS):
+            mend = "save its sheet as text, separated by tabs or commas (UTF-8)"
+            return Sheet(), [Fault(str(path), "is a workbook", mend)]
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Sheet(), [
             Fault(
                 str(path), "is missing", "write a sample sheet or correct `samples:` in the config"
             )
         ]
-    except (OSError, UnicodeDecodeError) as error:
-        return Sheet(), [Fault(str(path), f"cannot be read ({error})", "save it as UTF-8 text")]
+    except IsADirectoryError:
+        return Sheet(), [Fault(str(path), "is a folder", "name the sheet inside it")]
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+        return Sheet(), [Fault(str(path), problem, "mend the path or its access rights")]
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        problem = f"cannot be read (byte {content[error.start]:#04x} is not UTF-8)"
+        return Sheet(), [Fault(f"{path}, row {row}", problem, "save the sheet as UTF-8 text")]
     rows, faults = _cells(text, name)
     if not rows:
         return Sheet(), faults
@@ -135,10 +150,8 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
 
 def _cells(text: str, name: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
     """Rows with their line numbers, stripped of surrounding spaces; ragged rows are faults."""
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    if not first:
-        return [], [Fault(name, "is empty", "write a header and one row for each sequencing run")]
+    lines = io.StringIO(text, newline="")
+    first = next((line for line in lines if line.strip() and line.lstrip()[0] != "#"), "")
     delimiter = "\t" if "\t" in first else ","
     if delimiter not in first and ";" in first:
         return [], [
@@ -146,26 +159,54 @@ def _cells(text: str, name: str) -> tuple[list[tuple[int, list[str]]], list[Faul
         ]
     rows: list[tuple[int, list[str]]] = []
     faults = []
+    line = 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for cells in reader:
-        cells = [cell.strip() for cell in cells]
-        if not any(cells) or cells[0].startswith("#"):
-            continue
-        line = reader.line_num
-        if rows and len(cells) != len(rows[0][1]):
-            faults.append(
-                Fault(
-                    f"{name}, row {line}",
-                    f"has {len(cells)} cells under a header of {len(rows[0][1])}",
-                    "give every row one cell a column (an empty one where nothing is known)",
+    try:
+        for cells in reader:
+            # An open quote swallows the rows below it, even from within a comment.
+            if any("\n" in cell or "\r" in cell for cell in cells):
+                return [], [_open_quote(name, line + 1)]
+            line = reader.line_num
+            cells = [cell.strip() for cell in cells]
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            if rows and len(cells) != len(rows[0][1]):
+                faults.append(
+                    Fault(
+                        f"{name}, row {line}",
+                        f"has {len(cells)} cells under a header of {len(rows[0][1])}",
+                        "give every row one cell a column (an empty one where nothing is known)",
+                    )
                 )
-            )
-            continue
-        rows.append((line, cells))
+                continue
+            rows.append((line, cells))
+    except csv.Error:  # a cell of more characters than the reader takes
+        return [], [_open_quote(name, line + 1)]
+    if not rows:
+        return [], [Fault(name, "is empty", "write a header and one row for each sequencing run")]
     return rows, faults
 
 
+def _open_quote(name: str, line: int) -> Fault:
+    return Fault(
+        f"{name}, row {line}",
+        "has a cell of several lines, or a double quote that is never closed",
+        "remove the double quote or the line break",
+    )
+
+
 def _header_faults(header: list[str], name: str) -> list[Fault]:
+    known = [column for column in (*REQUIRED, *DEFAULTS) if column not in header]
+    # A metadata column may have any name but one that is nearly a known name which is not there:
+    # that is a slip of the hand, and the files or lanes under it would be ignored.
+    hints = {
+        column: hint
+        for column in header
+        if column not in (*REQUIRED, *DEFAULTS) and (hint := suggestion(column, known))
+    }
+    if len(known) == len(REQUIRED) + len(DEFAULTS) and not hints:
+        mend = "begin with a header, its cells separated by tabs or commas; '#' begins a comment"
+        return [Fault(f"{name}, header", "has none of 'sample', 'fastq_1', 'accession'", mend)]
     faults = []
     for column in sorted(set(header) & set(RESERVED)):
         mend = "the pipeline's own tables use this name: rename the column"
@@ -175,24 +216,20 @@ def _header_faults(header: list[str], name: str) -> list[Fault]:
             faults.append(Fault(f"{name}, header", "has a column without a name", "name it"))
         elif count > 1:
             faults.append(Fault(f"{name}, header", f"names {column!r} {count} times", "rename one"))
-    known = [column for column in (*REQUIRED, *DEFAULTS) if column not in header]
-    if "sample" in known:
+    meant = "".join(hints.values())
+    if "sample" in known and "'sample'" not in meant:
         faults.append(Fault(f"{name}, header", "lacks the column 'sample'", "add it"))
-    if "fastq_1" in known and "accession" in known:
+    if {"fastq_1", "accession"} <= set(known) and not re.search("'(fastq_1|accession)'", meant):
         mend = "add 'fastq_1' (files) or 'accession' (runs of a public archive)"
         faults.append(Fault(f"{name}, header", "has neither 'fastq_1' nor 'accession'", mend))
-    # A metadata column may have any name but one that is nearly a known name which is not there:
-    # that is a slip of the hand, and the files or lanes under it would be ignored.
-    for column in header:
-        if column not in (*REQUIRED, *DEFAULTS) and (hint := suggestion(column, known)):
-            faults.append(
-                Fault(
-                    f"{name}, header",
-                    f"has the unknown column {column!r}",
-                    f"{hint}If it is metadata, give it another name",
-                )
-            )
+    for column, hint in hints.items():
+        mend = f"{hint}If it is metadata, give it another name"
+        faults.append(Fault(f"{name}, header", f"has the unknown column {column!r}", mend))
     return faults
+
+
+def _is_name(text: str) -> bool:
+    return bool(NAME.fullmatch(text)) and len(text) <= LONGEST_NAME
 
 
 def _cell_faults(cell: dict[str, str], place: str) -> list[Fault]:
@@ -207,7 +244,7 @@ def _cell_faults(cell: dict[str, str], place: str) -> list[Fault]:
         fault = accession_fault(cell["accession"], f"{place}, column 'accession'")
         faults += [fault] if fault else []
     for column in ("sample", "run"):
-        if cell.get(column) and not NAME.fullmatch(cell[column]):
+        if cell.get(column) and not _is_name(cell[column]):
             faults.append(Fault(f"{place}, column {column!r}", f"is {cell[column]!r}", NAME_RULE))
     if cell.get("sample") in RESERVED_SAMPLES:
         mend = "feature tables use this name: rename the sample"
@@ -321,7 +358,8 @@ def _file_faults(units: list[Unit], folder: Path, name: str) -> list[Fault]:
                 continue
             place = f"{name}, row {unit.row}, column {column!r}"
             file = folder / value
-            if not file.exists():
+            # Path.exists() raises where a path is too long; this is False.
+            if not os.path.exists(file):  # noqa: PTH110
                 faults.append(
                     Fault(
                         place,

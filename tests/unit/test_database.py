@@ -102,6 +102,39 @@ def test_a_genome_of_an_unknown_taxon_is_named(tmp_path, inputs):
         build_database([new], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
 
 
+@pytest.mark.skipif(not shutil.which("kraken2-build"), reason="kraken2 is needed")
+def test_a_file_of_many_taxa_names_them_in_its_headers(tmp_path, inputs):
+    sequence = inputs[0][0].read_text().split("\n")[1]
+    library = tmp_path / "library.fna"
+    library.write_text(
+        f">a|kraken:taxid|1351 words\n{sequence}\n>b|kraken:taxid|1350\n{sequence[::-1]}\n"
+    )
+    build_database([library], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
+    assert sorted((tmp_path / "database/seqid2taxid.map").read_text().splitlines()) == [
+        "a|kraken:taxid|1351\t1351",
+        "b|kraken:taxid|1350\t1350",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            "b",
+            r"library.fna, line 3: neither the file's name nor this header \('b'\) says the taxon",
+        ),
+        ("1351", r"library.fna, line 3: neither .* end the file's name in _<taxon id>.fna"),
+        ("b|kraken:taxid|x", "library.fna, line 3: neither"),
+        ("b|kraken:taxid|99999", "library.fna, line 3: taxon 99999 is not in nodes.dmp"),
+    ],
+)
+def test_a_header_without_a_known_taxon_is_named(tmp_path, inputs, header, said):
+    library = tmp_path / "library.fna"
+    library.write_text(f">a|kraken:taxid|1351\nACGT\n>{header}\nACGT\n")
+    with pytest.raises(ToolError, match=said):
+        build_database([library], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
+
+
 def test_the_fingerprint_sees_any_change_but_not_the_place(tmp_path):
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()

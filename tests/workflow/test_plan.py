@@ -15,7 +15,13 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         written |= set(re.findall(r"^ *rule (\w+):", path.read_text(), re.MULTILINE))
     # Files and a database are given here, and MultiQC is optional.
-    optional = {"fetch_reads", "build_database", "build_kmer_distribution", "run_multiqc"}
+    optional = {
+        "fetch_reads",
+        "fetch_database",
+        "build_database",
+        "build_kmer_distribution",
+        "run_multiqc",
+    }
     assert written - planned - optional == set()
 
 

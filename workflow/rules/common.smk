@@ -21,8 +21,9 @@ from moodbiome.sheet import NAME
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
 
-DICTIONARY = Path(workflow.basedir, "config/metadata.tsv")
-sheet, faults, warnings = check_inputs(config, SCHEMA, DICTIONARY)
+CONFIG = Path(workflow.basedir, "config")
+DICTIONARY, MANIFEST = CONFIG / "metadata.tsv", CONFIG / "databases.yaml"
+sheet, faults, warnings = check_inputs(config, SCHEMA, CONFIG)
 for warning in warnings:
     logger.warning(f"warning: {warning}")
 if faults:
@@ -145,6 +146,9 @@ def distributions(wildcards):
     if not config["profile"]["reestimate"]:
         return []
     folder = database_folder(wildcards.assay)
+    if config["databases"][wildcards.assay]["name"]:
+        # Which ones it has is known when it is there: the lock stands for them.
+        return [f"{folder}/lock.json"]
     if config["databases"][wildcards.assay]["path"]:
         return sorted(str(path) for path in folder.glob("database*mers.kmer_distrib"))
     lengths = config["databases"][wildcards.assay]["read_lengths_bp"]

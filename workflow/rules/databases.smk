@@ -1,6 +1,29 @@
 """Genomes and taxonomy -> Kraken2 database with its k-mer distributions; any database -> fingerprint."""
 
 
+rule fetch_database:
+    """Fetch a database by its name, resuming after breaks, and lock it: every file by its SHA-256."""
+    input:
+        # A new release of another database must not fetch this one again.
+        manifest=ancient(MANIFEST),
+    output:
+        multiext("resources/databases/{assay}/", *DATABASE_FILES),
+        lock=update("resources/databases/{assay}/lock.json"),
+    log:
+        "logs/fetch_database/{assay}.log",
+    wildcard_constraints:
+        assay="|".join(assay for assay in ASSAYS if config["databases"][assay]["name"]) or "none",
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        name=lambda wildcards: config["databases"][wildcards.assay]["name"],
+        kind=lambda wildcards: wildcards.assay,
+        code=code("fetch_database"),
+    script:
+        "../../scripts/fetch_database.py"
+
+
 rule build_database:
     """Build a Kraken2 database, and classify its own genomes against it for the distributions."""
     input:
@@ -13,6 +36,8 @@ rule build_database:
         kraken=temp("resources/databases/{assay}/library.kraken"),
     log:
         "logs/build_database/{assay}.log",
+    wildcard_constraints:
+        assay="|".join(assay for assay in ASSAYS if config["databases"][assay]["genomes"]) or "none",
     conda:
         "../../envs/profile.yaml"
     threads: 8
