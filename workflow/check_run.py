@@ -107,7 +107,7 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
         if database["name"]:
             jobs += 1
         elif not database["path"]:
-            jobs += 1 + len(database["read_lengths_bp"])
+            jobs += 1 + len(database["read_lengths_bp"]) + Path(database["genomes"]).is_file()
     known = rates_of(benchmarks(sheet))
     where = "earlier jobs of this run folder" if known else "measurements of the developers"
     return forecast(

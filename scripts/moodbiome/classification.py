@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from moodbiome.database import database_taxa
 from moodbiome.kraken import Report, read_report
 from moodbiome.ledger import LEDGER
 from moodbiome.tools import run_pipe
@@ -73,6 +74,7 @@ def classify_sample(
     command += ["--gzip-compressed", *(["--paired"] if paired else []), *files]
     run_pipe([command], log)
 
+    restore_rank_codes(report, database / "taxo.k2d")
     tree = read_report(report, fragments=account["non_host"])
     account |= {"unclassified": tree.unclassified, "classified": tree.classified}
     account |= {"bacterial": domain(tree, "Bacteria"), "archaeal": domain(tree, "Archaea")}
@@ -92,6 +94,50 @@ def domain(report: Report, name: str) -> int:
 
 def _account(value: int | None) -> dict[str, Any]:
     return {**dict.fromkeys(LEDGER, value), "mean_length": None}
+
+
+_LETTERS = {
+    "superkingdom": "D",
+    "domain": "D",
+    "kingdom": "K",
+    **{
+        rank: rank[0].upper() for rank in ("phylum", "class", "order", "family", "genus", "species")
+    },
+}
+
+
+def restore_rank_codes(report: Path, taxonomy: Path) -> None:
+    """Put back, in place, rank codes that some builds of Kraken2 leave without their letter.
+
+    Debian's 2.1.2 writes no code for the first levels of the tree, or only the number of an
+    intermediate rank (Kraken2 issue 759); the database knows the ranks.
+
+    Parameters
+    ----------
+    report
+        Of six or eight columns. One whose codes are whole is not touched.
+    taxonomy
+        The database's taxo.k2d.
+    """
+    lines = [line.split("\t") for line in report.read_text().splitlines(keepends=True)]
+    lost = [cells for cells in lines if len(cells) >= 6 and not cells[-3][:1].isalpha()]
+    if not lost:
+        return
+    taxa = {taxon: (parent, rank) for taxon, parent, rank, _ in database_taxa(taxonomy)}
+
+    def letter(taxon: int) -> str:
+        while taxon in taxa:
+            parent, rank = taxa[taxon]
+            if rank in _LETTERS:
+                return _LETTERS[rank]
+            taxon = parent
+        return "R"
+
+    for cells in lost:
+        cells[-3] = letter(int(cells[-2])) + cells[-3]
+    whole = report.with_name(f"{report.name}.part")
+    whole.write_text("".join("\t".join(cells) for cells in lines))
+    whole.replace(report)
 
 
 def _why_failed(runs: list[dict[str, Any]]) -> str:

@@ -57,10 +57,10 @@ def clean_run(
         key: check[key]
         for key in ("sample", "assay", "run", "layout", "status", "reason", "warnings")
     }
-    if check["status"] != "ok":
+    if check["status"] != "ok" or not check["fragments"]:
         for file in [*map(Path, clean), fastp_report]:
             file.write_bytes(b"")
-        none = 0 if check["status"] == "empty" else None
+        none = None if check["status"] == "failed" else 0
         counts = dict.fromkeys(("raw", "failed_qc", "host", "non_host"), none)
         return {**result, **counts, "mean_length": None}
 

@@ -145,4 +145,4 @@ def write_by_assay(
     ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
     rest = [column for column in table.columns if column not in columns]
-    write_tsv(table[[*columns, *rest]], path)
+    write_tsv(table.reindex(columns=[*columns, *rest]), path)

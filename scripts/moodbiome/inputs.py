@@ -5,7 +5,6 @@ from typing import Any
 
 from moodbiome.dictionary import check_metadata, columns_of, read_dictionary, tidy_metadata
 from moodbiome.faults import Fault
-from moodbiome.manifest import read_manifest
 from moodbiome.settings import check_against_sheet, check_settings
 from moodbiome.sheet import Sheet, read_sheet
 
@@ -45,7 +44,6 @@ def check_inputs(
     of_metadata, warnings = check_metadata(columns, fields, Path(path).name)
     if not of_metadata:
         sheet.metadata = tidy_metadata(sheet.metadata, fields)
-    manifest = read_manifest(folder / "databases.yaml")
     # Settings of another form than the schema's cannot be held against anything.
-    against = [] if faults else check_against_sheet(settings, sheet, manifest)
+    against = [] if faults else check_against_sheet(settings, sheet, folder)
     return sheet, [*faults, *of_sheet, *of_metadata, *against], warnings

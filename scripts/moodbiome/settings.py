@@ -10,7 +10,7 @@ from jsonschema.exceptions import ValidationError
 from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
 from moodbiome.faults import Fault, NotRun, suggestion
 from moodbiome.formula import columns_of
-from moodbiome.manifest import Database, name_fault
+from moodbiome.manifest import Database, name_fault, read_manifest
 from moodbiome.sheet import Sheet
 
 
@@ -63,13 +63,13 @@ def _as_faults(error: ValidationError) -> list[Fault]:
     return [Fault(f"config: {'.'.join(path) or 'the whole file'}", detail, lookup)]
 
 
-def check_against_sheet(
-    settings: dict[str, Any], sheet: Sheet, manifest: Mapping[str, Database]
-) -> list[Fault]:
+def check_against_sheet(settings: dict[str, Any], sheet: Sheet, folder: Path) -> list[Fault]:
     """What the settings name and the sheet or the disk does not have: databases, host, columns.
 
-    A sheet without rows is held against nothing: its own faults are told already.
+    `folder` is that of the manifest (databases.yaml) and the primers (primers.tsv). A sheet without
+    rows is held against nothing: its own faults are told already.
     """
+    manifest = read_manifest(folder / "databases.yaml")
     faults = _host_faults(settings["host"]) if settings["host"]["remove"] else []
     for assay in dict.fromkeys(unit.assay for unit in sheet.units) or ["shotgun"]:
         if assay in settings["databases"]:
@@ -85,6 +85,8 @@ def check_against_sheet(
                 faults += [fault] if fault else _nomenclature_faults(database, manifest, place)
             else:
                 faults += _database_faults(database, place, reestimate)
+    if any(unit.assay == "amplicon" for unit in sheet.units):
+        faults += _primer_faults(settings["reads"]["primers"], folder / "primers.tsv")
     faults += _signature_faults(settings["signature"]["taxa"])
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
@@ -103,6 +105,18 @@ def _nomenclature_faults(
         return []
     problem = f"is {database['nomenclature']!r}, but {database['name']} has the names of {names}"
     return [Fault(f"{place}.nomenclature", problem, f"set it to {names}, if that is one of them")]
+
+
+def _primer_faults(setting: str, table: Path) -> list[Fault]:
+    if setting in ("auto", "none"):
+        return []
+    from moodbiome.amplicon import find_primers, read_primers
+
+    try:
+        find_primers(setting, read_primers(table))
+    except ValueError as error:
+        return [Fault("config: reads.primers", str(error), "see config/primers.tsv")]
+    return []
 
 
 def _signature_faults(taxa: str) -> list[Fault]:
@@ -166,6 +180,11 @@ def _database_faults(database: dict[str, str], place: str, reestimate: bool) -> 
         key = place.removeprefix("config: ")
         mend = f"the sheet has samples of this assay: set {key}.path, .name or .genomes"
         return [Fault(place, "no database is named", mend)]
+    if Path(genomes).is_file():
+        if taxonomy and not Path(taxonomy).is_file():
+            mend = "give its table of lineages, or nothing if they are in the headers"
+            return [Fault(f"{place}.taxonomy", f"no file {taxonomy!r}", mend)]
+        return []
     faults = []
     named, unnamed = genome_files(Path(genomes)) if Path(genomes).is_dir() else ([], [])
     rename = "name genomes <anything>_<NCBI taxon id>.fna (or .fa, .fasta, each also .gz)"

@@ -1,8 +1,10 @@
 """Classifying a sample: what needs no database. The demo's truth checks run Kraken2 itself."""
 
+import struct
+
 import pytest
 
-from moodbiome.classification import classify_sample, domain
+from moodbiome.classification import classify_sample, domain, restore_rank_codes
 from moodbiome.kraken import parse_report
 
 
@@ -62,3 +64,38 @@ def test_domains_are_found_by_name(prefix):
         "S1",
     )
     assert (domain(report, "Bacteria"), domain(report, "Archaea")) == (7, 2)
+
+
+def taxonomy(path, nodes):
+    """A taxo.k2d of (taxon, position of its parent, rank); position 0 is above the root."""
+    ranks = sorted({rank for _, _, rank in nodes})
+    block = b"".join(rank.encode() + b"\0" for rank in ranks)
+    at = {rank: block.index(rank.encode() + b"\0") for rank in ranks}
+    body = struct.pack("<7Q", *[0] * 7)
+    for taxon, parent, rank in nodes:
+        body += struct.pack("<7Q", parent, 0, 0, 0, at[rank], taxon, 0)
+    path.write_bytes(
+        b"K2TAXDAT" + struct.pack("<3Q", len(nodes) + 1, 2, len(block)) + body + b"x\0" + block
+    )
+
+
+@pytest.mark.parametrize("columns", [6, 8])
+def test_lost_rank_codes_are_put_back_from_the_database(tmp_path, columns):
+    nodes = [(1, 0, "no rank"), (131567, 1, "no rank"), (2, 2, "superkingdom"), (1239, 3, "phylum")]
+    taxonomy(tmp_path / "taxo.k2d", nodes)
+    extra = "\t5\t5" if columns == 8 else ""
+    lost = [("U", 0), ("", 1), ("1", 131567), ("", 2), ("", 1239), ("F", 99)]
+    lines = [f"1.00\t1\t1{extra}\t{code}\t{taxon}\tname\n" for code, taxon in lost]
+    report = tmp_path / "report.txt"
+    report.write_text("".join(lines))
+    restore_rank_codes(report, tmp_path / "taxo.k2d")
+    codes = [line.split("\t")[-3] for line in report.read_text().splitlines()]
+    assert codes == ["U", "R", "R1", "D", "P", "F"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["report.txt", "taxo.k2d"]
+
+
+def test_a_report_with_whole_codes_is_not_touched(tmp_path):
+    report = tmp_path / "report.txt"
+    report.write_text("1.00\t1\t1\tU\t0\tunclassified\n")
+    restore_rank_codes(report, tmp_path / "no database is needed")
+    assert report.read_text() == "1.00\t1\t1\tU\t0\tunclassified\n"

@@ -51,6 +51,12 @@ def test_tables_of_assays_stand_below_one_another(tmp_path):
     assert (tmp_path / "t").read_text() == "assay\tx\ty\namplicon\t0.333333\t\nshotgun\t2\tb\n"
 
 
+def test_a_column_that_no_table_has_is_empty(tmp_path):
+    table = pd.DataFrame({"reason": ["too few"]})
+    write_by_assay({"shotgun": [table]}, str(tmp_path / "t"), ["assay", "sample", "reason"])
+    assert (tmp_path / "t").read_text() == "assay\tsample\treason\nshotgun\t\ttoo few\n"
+
+
 def test_a_table_without_rows_has_a_header(tmp_path):
     write_by_assay({"shotgun": [None]}, str(tmp_path / "t"), ["assay", "term"])
     assert (tmp_path / "t").read_text() == "assay\tterm\n"

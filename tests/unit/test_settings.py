@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from moodbiome.manifest import read_manifest
 from moodbiome.settings import check_against_sheet, check_settings
 from moodbiome.sheet import read_sheet
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = ROOT / "tests/workflow/minimal"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-MANIFEST = read_manifest(ROOT / "config/databases.yaml")
+CONFIG = ROOT / "config"
 DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 
@@ -87,7 +86,7 @@ def test_a_missing_setting_is_named(settings):
 
 
 def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
-    assert check_against_sheet(settings, sheet, MANIFEST) == []
+    assert check_against_sheet(settings, sheet, CONFIG) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
 )
 def test_what_is_named_and_not_there_is_a_fault(settings, sheet, key, value, said):
     change(settings, key, value)
-    assert said in "\n".join(map(str, check_against_sheet(settings, sheet, MANIFEST)))
+    assert said in "\n".join(map(str, check_against_sheet(settings, sheet, CONFIG)))
 
 
 def test_a_database_without_distribution_is_a_fault_only_for_re_estimation(
@@ -122,32 +121,32 @@ def test_a_database_without_distribution_is_a_fault_only_for_re_estimation(
         (tmp_path / name).touch()
     settings["databases"]["shotgun"]["path"] = str(tmp_path)
     assert "has no database<N>mers.kmer_distrib" in str(
-        check_against_sheet(settings, sheet, MANIFEST)[0]
+        check_against_sheet(settings, sheet, CONFIG)[0]
     )
     settings["profile"]["reestimate"] = False
-    assert check_against_sheet(settings, sheet, MANIFEST) == []
+    assert check_against_sheet(settings, sheet, CONFIG) == []
 
 
 def test_genomes_to_build_from_must_be_there(settings, sheet, tmp_path):
     settings["databases"]["shotgun"] |= {"path": "", "genomes": str(tmp_path)}
-    said = "\n".join(map(str, check_against_sheet(settings, sheet, MANIFEST)))
+    said = "\n".join(map(str, check_against_sheet(settings, sheet, CONFIG)))
     assert "databases.shotgun.genomes: no genomes in" in said
     assert "databases.shotgun.taxonomy: '' lacks nodes.dmp, names.dmp" in said
 
 
 def test_a_wrong_host_index_is_named(settings, sheet):
     settings["host"] |= {"fasta": "", "index": "human/index"}
-    assert "no file 'human/index.1.bt2'" in str(check_against_sheet(settings, sheet, MANIFEST)[0])
+    assert "no file 'human/index.1.bt2'" in str(check_against_sheet(settings, sheet, CONFIG)[0])
 
 
 def test_a_database_can_be_named_instead(settings, sheet):
     settings["databases"]["shotgun"] |= {"path": "", "name": "standard-8"}
-    assert check_against_sheet(settings, sheet, MANIFEST) == []
+    assert check_against_sheet(settings, sheet, CONFIG) == []
     settings["databases"]["shotgun"]["name"] = "standard8"
-    assert "did you mean 'standard-8'?" in str(check_against_sheet(settings, sheet, MANIFEST)[0])
+    assert "did you mean 'standard-8'?" in str(check_against_sheet(settings, sheet, CONFIG)[0])
 
 
 def test_a_named_database_must_have_the_names_that_the_settings_say(settings, sheet):
     settings["databases"]["shotgun"] |= {"path": "", "name": "standard-8", "nomenclature": "gtdb"}
-    said = str(check_against_sheet(settings, sheet, MANIFEST)[0])
+    said = str(check_against_sheet(settings, sheet, CONFIG)[0])
     assert "nomenclature: is 'gtdb', but standard-8 has the names of ncbi" in said

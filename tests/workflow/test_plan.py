@@ -18,6 +18,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
     optional = {
         "fetch_reads",
         "fetch_database",
+        "build_reference",
         "build_database",
         "build_kmer_distribution",
         "run_multiqc",

@@ -97,8 +97,11 @@ def test_without_any_way_the_message_has_the_command(tmp_path, commands):
     commands("fastp")
     answer, said = provide(tmp_path)
     assert answer is None
-    assert "missing: bowtie2, bowtie2-build, kraken2, kraken2-build, samtools" in said
-    assert "sudo apt-get install --yes --no-install-recommends bowtie2 kraken2 samtools" in said
+    assert "missing: bowtie2, bowtie2-build, cutadapt, kraken2, kraken2-build, samtools" in said
+    assert (
+        "sudo apt-get install --yes --no-install-recommends bowtie2 cutadapt kraken2 samtools"
+        in said
+    )
 
 
 def test_a_failed_installation_is_said(tmp_path, commands):

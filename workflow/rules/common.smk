@@ -23,6 +23,7 @@ SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.y
 
 CONFIG = Path(workflow.basedir, "config")
 DICTIONARY, MANIFEST = CONFIG / "metadata.tsv", CONFIG / "databases.yaml"
+PRIMERS = CONFIG / "primers.tsv"
 sheet, faults, warnings = check_inputs(config, SCHEMA, CONFIG)
 for warning in warnings:
     logger.warning(f"warning: {warning}")
@@ -82,6 +83,11 @@ def unit_of(wildcards):
     return next(unit for unit in units_of(wildcards) if unit.run == wildcards.run)
 
 
+def primer_setting(wildcards):
+    """Primers are cut from amplicons only."""
+    return config["reads"]["primers"] if wildcards.assay == "amplicon" else "none"
+
+
 def fastq_files(wildcards):
     """FASTQ files of a run: the sheet's own, or those fetched by its accession."""
     unit = unit_of(wildcards)
@@ -129,15 +135,28 @@ def database_files(wildcards):
     return [str(database_folder(wildcards.assay) / name) for name in DATABASE_FILES]
 
 
+def is_reference(assay):
+    """Whether a database is built from one reference file with lineages, as for 16S."""
+    return Path(config["databases"][assay]["genomes"]).is_file()
+
+
+def taxonomy_folder(wildcards):
+    if is_reference(wildcards.assay):
+        return f"resources/databases/{wildcards.assay}/reference/taxonomy"
+    return config["databases"][wildcards.assay]["taxonomy"]
+
+
 def library_genomes(wildcards):
-    """Genomes to build a database from."""
+    """Genomes, or the library of a 16S reference, to build a database from."""
+    if is_reference(wildcards.assay):
+        return [f"resources/databases/{wildcards.assay}/reference/library.fna"]
     named, _ = genome_files(Path(config["databases"][wildcards.assay]["genomes"]))
     return [str(file) for file in named]
 
 
 def library_taxonomy(wildcards):
     """Files of the taxonomy dump to build a database with."""
-    folder = Path(config["databases"][wildcards.assay]["taxonomy"])
+    folder = Path(taxonomy_folder(wildcards))
     return [str(taxonomy_file(folder, name)) for name in TAXONOMY_FILES]
 
 

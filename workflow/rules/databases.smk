@@ -24,6 +24,28 @@ rule fetch_database:
         "../../scripts/fetch_database.py"
 
 
+rule build_reference:
+    """16S sequences with lineages -> a library and a taxonomy that Kraken2 can build from."""
+    input:
+        fasta=lambda wildcards: config["databases"][wildcards.assay]["genomes"],
+        taxonomy=lambda wildcards: config["databases"][wildcards.assay]["taxonomy"] or [],
+    output:
+        library="resources/databases/{assay}/reference/library.fna",
+        nodes="resources/databases/{assay}/reference/taxonomy/nodes.dmp",
+        names="resources/databases/{assay}/reference/taxonomy/names.dmp",
+        facts="resources/databases/{assay}/reference.json",
+    log:
+        "logs/build_reference/{assay}.log",
+    wildcard_constraints:
+        assay="|".join(assay for assay in ASSAYS if is_reference(assay)) or "none",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        code=code("build_reference"),
+    script:
+        "../../scripts/build_reference.py"
+
+
 rule build_database:
     """Build a Kraken2 database, and classify its own genomes against it for the distributions."""
     input:
@@ -45,7 +67,7 @@ rule build_database:
         # Kraken2 builds its table in memory: about a byte a base, and the library's own text.
         mem_mb=lambda wildcards, input: 1000 + 4 * int(input.size_mb),
     params:
-        taxonomy=lambda wildcards: config["databases"][wildcards.assay]["taxonomy"],
+        taxonomy=taxonomy_folder,
         code=code("build_database"),
     script:
         "../../scripts/build_database.py"

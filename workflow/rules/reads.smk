@@ -29,6 +29,7 @@ rule clean_reads:
         all_checks=all_checks if config["on_failure"] == "stop" else [],
         fastq=fastq_files,
         host=host_index,
+        primers=lambda wildcards: PRIMERS if wildcards.assay == "amplicon" else [],
     output:
         r1=temp("results/reads/{assay}/{sample}/{run}.clean.R1.fastq.gz"),
         # Empty for a single-end run.
@@ -49,6 +50,7 @@ rule clean_reads:
         min_length=config["reads"]["min_length_bp"],
         min_quality=config["reads"]["min_base_quality"],
         max_bad_percent=config["reads"]["max_bad_bases_percent"],
+        primers=primer_setting,
         host=HOST_INDEX if config["host"]["remove"] else "",
         code=code("clean_reads"),
     script:
