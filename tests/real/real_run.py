@@ -82,7 +82,14 @@ def figures(run: Path) -> str:
         cells = [sample, group[sample], row["raw"], row["failed_qc"], row["host"]]
         cells += [row["classified"], f"{100 * row['classified'] / row['non_host']:.1f} %"]
         lines.append("| " + " | ".join(map(str, [*cells, top[sample]])) + " |")
-    total = ledger.drop(columns="assay").sum()
+    total = ledger.drop(columns=["assay", "contaminant"]).sum()
+    n_ok = (status["status"] == "ok").sum()
+    account = (
+        f"It reconciles for {adds_up.sum()} of {len(ledger)} samples; {n_ok} have status ok. Of"
+        f" {total['raw']} fragments\n{total['failed_qc']} failed quality control and"
+        f" {total['host']} were of the host; of the other {total['non_host']} {total['classified']}"
+        f" were\nclassified and {total['unclassified']} not."
+    )
     within = {}
     for one, other in (("mother", "mother"), ("infant", "infant"), ("mother", "infant")):
         block = distance.loc[
@@ -101,8 +108,8 @@ def figures(run: Path) -> str:
 
 Eight stool samples of one mother and her infant (10,000 read pairs each, 2 x 101 bp; Yassour 2018),
 against a Kraken2 database built from nine real gut genomes with NCBI's taxonomy, host reads removed
-against 80 kb of GRCh38. Most of these communities is not among nine genomes, so most reads
-stay unclassified: the run shows that real reads pass, not what these people carry.
+against 80 kb of GRCh38. Most members of these communities are none of the nine, so most reads stay
+unclassified: the run shows that real reads pass, not what these people carry.
 
     make demo-real DATA=../shared/data
 
@@ -110,10 +117,7 @@ writes this page from its results.
 
 ## Ledger
 
-It reconciles for {adds_up.sum()} of {len(ledger)} samples; {(status["status"] == "ok").sum()} have
-status ok. In all {total["raw"]} fragments: {total["failed_qc"]} failed quality control,
-{total["host"]} host, {total["non_host"]} others, of which {total["classified"]} classified and
-{total["unclassified"]} not.
+{account}
 
 {chr(10).join(lines)}
 
