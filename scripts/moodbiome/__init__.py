@@ -2,14 +2,28 @@
 
 No paths of its own, no configuration, no Snakemake. Each module is one subject:
 
-- sheet, settings    what the user wrote, checked as a whole
-- fastq              is this FASTQ file complete and sound?
-- kraken, bracken    Kraken2 reports and the re-estimation of abundances
-- kmer_distribution  what re-estimation must know of a database
-- tables             counts by rank, ledger, sample status
-- diversity          alpha and beta diversity and their tests
-- association        which taxa go with which variable
-- signature          the depression signature score
-- figures, report    what people see
-- tools              running command-line tools and checking what they did
+What the user gives
+- sheet, settings, dictionary   sample sheet, settings and metadata, checked
+- inputs, forecast              all of them at once; what the run will take
+- accessions, download          reads of public archives
+- manifest, database            Kraken2 databases: named, fetched, built, known again
+- amplicon                      16S references and primers
+
+Reads to tables
+- fastq                         is this FASTQ file complete and sound?
+- cleaning, classification      one run, one sample through the tools, every count checked
+- kraken, bracken               Kraken2 reports and the re-estimation of abundances
+- kmer_distribution             what re-estimation must know of a database
+- tables, contaminants          counts by rank; what negative controls tell of them
+- ledger, cohort                where every fragment went; the samples of a run
+
+Tables to results
+- diversity, permanova          alpha, beta, ordination; differences between groups
+- comparison                    one assay's samples compared as wholes
+- formula, association          model formulas; which taxa go with which variable
+- evidence, signature           what has been published; the score of each sample
+- figures, report               what people see
+
+Everywhere
+- faults, tools, software       what is wrong and how to mend it; running tools; their versions
 """

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from moodbiome.diversity import UNPLACED
+
 # Okabe & Ito (2008), "Color Universal Design": told apart with any common colour vision. Yellow is
 # left out for points: its contrast against white is 1.3.
 GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -353,8 +355,9 @@ def composition(
     label = {
         sample: f"{sample} ({apart[sample]}, {_fragments(fragments[sample])})" for sample in beside
     }
-    levels = [*names, "Other taxa", "Unassigned at this rank", "Unclassified"]
-    hues = [*TAXON_COLOURS[: len(names)], "#7F7F7F", "#BDBDBD", "#E6E6E6"]
+    rest = [name for name in _REST if name in shares.columns]
+    levels = [*names, *rest]
+    hues = [*TAXON_COLOURS[: len(names)], *(_REST[name] for name in rest)]
     colour = alt.Color(
         "part:N",
         title=None,
@@ -956,7 +959,7 @@ def sample_taxa(
     if not totals[sample]:
         raise ValueError(f"sample {sample!r} has no non-host fragments to draw")
     shares = 100 * values.loc[:, totals > 0] / totals[totals > 0]
-    named = shares.drop(index=[i for i in (0, -1) if i in shares.index])
+    named = shares.drop(index=[i for i in UNPLACED if i in shares.index])
     top = named[sample].sort_values(ascending=False, kind="stable").head(most)
     top = top[top > 0]
     names = counts.set_index("taxon_id")["name"].astype(str)
@@ -1359,14 +1362,23 @@ def _checked_counts(counts: pd.DataFrame) -> pd.DataFrame:
     return values
 
 
+# Parts of a bar that are no taxa, in their order, and their colours.
+_REST = {
+    "Other taxa": "#7F7F7F",
+    "Removed contaminants": "#A6761D",
+    "Unassigned at this rank": "#BDBDBD",
+    "Unclassified": "#E6E6E6",
+}
+_REMOVED = -2
+
+
 def _top_taxa(
     counts: pd.DataFrame, groups: pd.Series, n_taxa: int, apart: set[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     values = _checked_counts(counts)
     totals = values.sum(axis=0)
     shares = values.loc[:, totals > 0] / totals[totals > 0]
-    rest = [i for i in (0, -1) if i in shares.index]
-    named = shares.drop(index=rest)
+    named = shares.drop(index=[i for i in UNPLACED if i in shares.index])
     deciding = [name for name in named.columns if name not in apart] or list(named.columns)
     ranked = named[deciding].mean(axis=1).sort_values(ascending=False, kind="stable")
     top = [taxon for taxon in ranked.index[:n_taxa] if ranked[taxon] > 0]
@@ -1379,6 +1391,8 @@ def _top_taxa(
     table["Other taxa"] = named.drop(index=top).sum(axis=0)
     for taxon, name in ((-1, "Unassigned at this rank"), (0, "Unclassified")):
         table[name] = shares.loc[taxon] if taxon in shares.index else 0.0
+    if _REMOVED in shares.index:
+        table["Removed contaminants"] = shares.loc[_REMOVED]
     position = pd.Series(groups.cat.codes.to_numpy(), index=groups.index)
     leading = table[names[0]] if names else table["Other taxa"]
 

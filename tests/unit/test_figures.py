@@ -80,6 +80,15 @@ def test_composition_keeps_the_remainder_in_sight():
     }
 
 
+def test_composition_shows_removed_contaminants_as_no_taxon():
+    counts = counts_table()
+    counts.loc[counts["name"] == "A", ["taxon_id", "name"]] = [-2, "contaminant"]
+    table = figures.composition(counts, one_group(["S1", "S2", "S3"]), n_taxa=1).table
+    row = table.set_index("sample").loc["S1"].drop("group")
+    assert row["Removed contaminants"] == 40
+    assert "contaminant" not in table.columns
+
+
 def test_composition_of_every_drawn_sample_sums_to_100_percent():
     rng = np.random.default_rng(1)
     counts = counts_table(20)
