@@ -413,3 +413,14 @@ def test_cirrhosis_shows_the_published_rise_of_oral_species():
     oral = found[found["taxon_id"].str.contains("s__Veillonella_|s__Streptococcus_")]
     assert (oral.loc[oral["q"] < 1e-3, "effect"] > 0).all()
     assert (oral["q"] < 1e-3).sum() >= 5
+
+
+def test_the_prevalence_model_is_not_run_in_few_samples():
+    samples = [f"S{number}" for number in range(12)]
+    metadata = pd.DataFrame({"group": ["a", "b"] * 6}, index=samples)
+    counts = pd.DataFrame(
+        np.random.default_rng(1).poisson(0.7, (12, 12)), index=range(1, 13), columns=samples
+    )
+    design = build_design(metadata, "~ group")
+    with pytest.raises(NotRun, match="prevalence: needs 20 samples, there are 12"):
+        linear_models(counts, counts.sum(), design, method="prevalence", min_prevalence=0)
