@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from moodbiome.contaminants import CONTAMINANT
 from moodbiome.diversity import UNPLACED
 
 # Okabe & Ito (2008), "Color Universal Design": told apart with any common colour vision. Yellow is
@@ -1369,7 +1370,6 @@ _REST = {
     "Unassigned at this rank": "#BDBDBD",
     "Unclassified": "#E6E6E6",
 }
-_REMOVED = -2
 
 
 def _top_taxa(
@@ -1391,8 +1391,8 @@ def _top_taxa(
     table["Other taxa"] = named.drop(index=top).sum(axis=0)
     for taxon, name in ((-1, "Unassigned at this rank"), (0, "Unclassified")):
         table[name] = shares.loc[taxon] if taxon in shares.index else 0.0
-    if _REMOVED in shares.index:
-        table["Removed contaminants"] = shares.loc[_REMOVED]
+    if CONTAMINANT in shares.index:
+        table["Removed contaminants"] = shares.loc[CONTAMINANT]
     position = pd.Series(groups.cat.codes.to_numpy(), index=groups.index)
     leading = table[names[0]] if names else table["Other taxa"]
 

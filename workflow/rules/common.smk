@@ -4,6 +4,7 @@ import ast
 import hashlib
 import shutil
 import sys
+from functools import cache
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -53,29 +54,38 @@ wildcard_constraints:
     accession=RUN.pattern,
 
 
+@cache
+def imports_of(path):
+    """A source file, and the library modules that it imports."""
+    source, modules = path.read_bytes(), []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "moodbiome":
+            modules += [SCRIPTS / f"moodbiome/{name.name}.py" for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("moodbiome."):
+            modules.append(SCRIPTS / f"{node.module.replace('.', '/')}.py")
+    return source, modules
+
+
 def code(script):
     """Fingerprint of the library modules a script uses: as a param, it reruns steps whose code changed."""
-    waiting, modules = [SCRIPTS / f"{script}.py"], {}
+    waiting, sources = [SCRIPTS / f"{script}.py"], {}
     while waiting:
         path = waiting.pop()
-        if path in modules:
-            continue
-        modules[path] = path.read_bytes()
-        for node in ast.walk(ast.parse(modules[path])):
-            if isinstance(node, ast.ImportFrom) and node.module == "moodbiome":
-                waiting += [SCRIPTS / f"moodbiome/{name.name}.py" for name in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module.startswith("moodbiome."):
-                waiting.append(SCRIPTS / f"{node.module.replace('.', '/')}.py")
-    return hashlib.sha256(b"".join(modules[path] for path in sorted(modules))).hexdigest()[:12]
+        if path not in sources:
+            sources[path], modules = imports_of(path)
+            waiting += modules
+    return hashlib.sha256(b"".join(sources[path] for path in sorted(sources))).hexdigest()[:12]
+
+
+# Looked up for every job: a search through the sheet each time would take minutes in large cohorts.
+UNITS = {key: [] for key in sheet.samples}
+for unit in sheet.units:
+    UNITS[unit.sample, unit.assay].append(unit)
 
 
 def units_of(wildcards):
     """Rows of the sheet that belong to a sample and assay."""
-    return [
-        unit
-        for unit in sheet.units
-        if (unit.sample, unit.assay) == (wildcards.sample, wildcards.assay)
-    ]
+    return UNITS[wildcards.sample, wildcards.assay]
 
 
 def unit_of(wildcards):
