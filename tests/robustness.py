@@ -444,9 +444,9 @@ before("settings", "no sheet", "`samples` is empty", "config: samples: ", TAKES,
 before("settings", "archive", "An archive without `https://`", "config: reads.archive", TAKES,
        setting("reads.archive", "www.ebi.ac.uk"))
 before("settings", "no host", "Neither host.index nor host.fasta", "config: host: no host is named",
-       "set one of host.index and host.fasta", setting("host.fasta", ""))
+       "set one of host.index, host.name and host.fasta", setting("host.fasta", ""))
 before("settings", "two hosts", "Both host.index and host.fasta",
-       "config: host: both host.index and host.fasta are set", "set one of",
+       "config: host: host.index and host.fasta are set", "set one of",
        setting("host.index", "host"))
 before("settings", "host's genome", "host.fasta names no file",
        "config: host.fasta: no file 'human.fna'", "correct the path",

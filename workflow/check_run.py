@@ -29,6 +29,7 @@ from moodbiome.forecast import (  # noqa: E402
     size,
 )
 from moodbiome.inputs import check_inputs  # noqa: E402
+from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
 
 # Jobs of a cohort with one assay, one database given and no MultiQC: fingerprint, software (two),
@@ -99,7 +100,7 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     assays = {unit.assay for unit in sheet.units}
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
     host = settings["host"]
-    if host["remove"] and host["fasta"]:
+    if host["remove"] and not host["index"]:
         jobs += 1
     jobs += sum(1 for unit in sheet.units if unit.accession)
     databases = [settings["databases"][assay] for assay in sorted(assays)]
@@ -115,8 +116,11 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
         len(sheet.samples),
         jobs,
         cores,
-        host_bytes=sum(path.stat().st_size for path in host_files(host)),
-        database_bytes=sum(database_bytes(database) for database in databases),
+        host_bytes=memory_of(host, host_files(host)) if host["remove"] else 0,
+        database_bytes=sum(
+            memory_of(database, [database_table(database, assay)])
+            for assay, database in zip(sorted(assays), databases, strict=True)
+        ),
         rates={**DEFAULT_RATES, **known},
         rates_from=where,
     )
@@ -138,16 +142,21 @@ def benchmarks(sheet: Sheet) -> list[tuple[str, Path, int]]:
     return found
 
 
+def memory_of(named: dict[str, Any], files: list[Path]) -> int:
+    """Bytes of files that are held in memory; by the manifest for what is not fetched yet."""
+    there = sum(path.stat().st_size for path in files if path.exists())
+    if there or not named["name"]:
+        return there
+    return read_manifest(ROOT / "config/databases.yaml")[named["name"]].memory_bytes or 0
+
+
 def host_files(host: dict[str, Any]) -> list[Path]:
-    if not host["remove"]:
-        return []
     index = Path(host["index"] or "resources/host/index")
     return sorted(index.parent.glob(f"{index.name}.*bt2*"))
 
 
-def database_bytes(database: dict[str, Any]) -> int:
-    path = Path(database["path"]) / "hash.k2d"
-    return path.stat().st_size if database["path"] and path.exists() else 0
+def database_table(database: dict[str, Any], assay: str) -> Path:
+    return Path(database["path"] or f"resources/databases/{assay}") / "hash.k2d"
 
 
 def describe(expected: Forecast, cores: int) -> str:

@@ -20,7 +20,8 @@ COHORT_SECONDS, SECONDS_A_SAMPLE = 40.0, 0.7
 SECONDS_A_JOB = 0.4
 CLEAN_SHARE_OF_INPUT = 1.0
 RESULT_BYTES_A_SAMPLE = 400_000
-JOB_MEMORY = 1_000_000_000
+# A step of a sample takes this much memory, and as many threads where there are as many cores.
+JOB_MEMORY, JOB_THREADS = 1_000_000_000, 4
 _SAMPLED_FILES, _SAMPLED_BYTES = 20, 1 << 17
 
 
@@ -36,7 +37,8 @@ class Forecast:
     core_seconds, wall_seconds : float
         Of all jobs; on the given cores.
     memory_bytes : int
-        Of the largest job, and of the mapped database that all classification jobs share.
+        Of all jobs at once: every cleaning job has the host index for itself, and all share one
+        database, mapped or in memory.
     temporary_bytes, result_bytes : int
         Disk for clean reads, if all samples were cleaned before any is classified; for results.
     rates_from : str
@@ -100,6 +102,7 @@ def forecast(
     jobs = 2 * len(files) + n_samples + cohort_jobs
     of_samples = fragments / 1e6 * sum(rates.values()) + jobs * SECONDS_A_JOB
     of_cohort = COHORT_SECONDS + n_samples * SECONDS_A_SAMPLE
+    at_once = max(1, min(len(files), cores // JOB_THREADS))
     return Forecast(
         samples=n_samples,
         runs=len(files),
@@ -108,7 +111,7 @@ def forecast(
         fragments=fragments,
         core_seconds=round(of_samples + of_cohort, 1),
         wall_seconds=round(of_samples / cores + of_cohort, 1),
-        memory_bytes=max(JOB_MEMORY + host_bytes, database_bytes + JOB_MEMORY),
+        memory_bytes=at_once * (JOB_MEMORY + host_bytes) + database_bytes,
         temporary_bytes=round(input_bytes * CLEAN_SHARE_OF_INPUT),
         result_bytes=n_samples * RESULT_BYTES_A_SAMPLE,
         rates_from=rates_from,

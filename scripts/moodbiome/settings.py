@@ -70,7 +70,7 @@ def check_against_sheet(settings: dict[str, Any], sheet: Sheet, folder: Path) ->
     rows is held against nothing: its own faults are told already.
     """
     manifest = read_manifest(folder / "databases.yaml")
-    faults = _host_faults(settings["host"]) if settings["host"]["remove"] else []
+    faults = _host_faults(settings["host"], manifest) if settings["host"]["remove"] else []
     for assay in dict.fromkeys(unit.assay for unit in sheet.units) or ["shotgun"]:
         if assay in settings["databases"]:
             place = f"config: databases.{assay}"
@@ -139,11 +139,15 @@ def _signature_faults(taxa: str) -> list[Fault]:
     return []
 
 
-def _host_faults(host: dict[str, str]) -> list[Fault]:
-    if bool(host["index"]) == bool(host["fasta"]):
-        which = "both host.index and host.fasta are set" if host["index"] else "no host is named"
-        mend = "set one of host.index and host.fasta, or host.remove: false for host-free reads"
-        return [Fault("config: host", which, mend)]
+def _host_faults(host: dict[str, str], manifest: Mapping[str, Database]) -> list[Fault]:
+    given = [f"host.{key}" for key in ("index", "name", "fasta") if host[key]]
+    if len(given) != 1:
+        which = f"{' and '.join(given)} are set" if given else "no host is named"
+        mend = "set one of host.index, host.name and host.fasta, or host.remove: false"
+        return [Fault("config: host", which, f"{mend} for host-free reads")]
+    if host["name"]:
+        fault = name_fault(host["name"], manifest, "host", "config: host.name")
+        return [fault] if fault else []
     if host["fasta"] and not Path(host["fasta"]).is_file():
         return [Fault("config: host.fasta", f"no file {host['fasta']!r}", "correct the path")]
     index = host["index"]

@@ -656,11 +656,11 @@ def test_a_name_in_the_settings_is_held_against_the_manifest():
 # --- the script -----------------------------------------------------------------------------------
 
 
-def run_script(tmp_path, name):
+def run_script(tmp_path, name, kind="shotgun"):
     snakemake = SimpleNamespace(
-        params=SimpleNamespace(name=name, kind="shotgun"),
+        params=SimpleNamespace(name=name, kind=kind),
         input=SimpleNamespace(manifest=str(tmp_path / "databases.yaml")),
-        output=SimpleNamespace(lock=str(tmp_path / "shotgun/lock.json")),
+        output=SimpleNamespace(lock=str(tmp_path / kind / "lock.json")),
         log=[str(tmp_path / "log")],
     )
     runpy.run_path(str(ROOT / "scripts/fetch_database.py"), {"snakemake": snakemake})
@@ -677,3 +677,19 @@ def test_the_script_fetches_by_name(site, tmp_path):
     with pytest.raises(SystemExit, match="no database 'minni'; did you mean 'mini'"):
         run_script(tmp_path, "minni")
     assert "did you mean" in (tmp_path / "log").read_text()
+
+
+def test_the_script_fetches_a_host_by_name_too(site, tmp_path):
+    site.files["/k2_mini.tar.gz"] = archive({f"t2t/t2t.{end}": end.encode() for end in BOWTIE2})
+    text = GOOD.replace("https://example.org/k2", f"{site.url}/k2")
+    text = text.replace("kind: shotgun", "kind: host").replace(
+        "nomenclature: ncbi", "nomenclature: null"
+    )
+    text = re.sub(r"read_lengths_bp: .*", "read_lengths_bp: []", text)
+    (tmp_path / "databases.yaml").write_text(text)
+    run_script(tmp_path, "mini", "host")
+    lock = json.loads((tmp_path / "host/lock.json").read_text())
+    assert sorted(lock["files"]) == [f"index.{end}" for end in BOWTIE2]
+    assert (tmp_path / "host/index.1.bt2").read_bytes() == b"1.bt2"
+    with pytest.raises(SystemExit, match="'mini' is of kind host, not shotgun"):
+        run_script(tmp_path, "mini")

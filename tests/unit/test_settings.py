@@ -92,8 +92,9 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("host.fasta", "", "config: host: no host is named; set one of host.index and host.fasta"),
-        ("host.index", "i", "both host.index and host.fasta are set"),
+        ("host.fasta", "", "no host is named; set one of host.index, host.name and host.fasta"),
+        ("host.index", "i", "config: host: host.index and host.fasta are set; set one"),
+        ("host.name", "grch38", "config: host: host.name and host.fasta are set; set one"),
         ("host.fasta", "no.fna", "host.fasta: no file 'no.fna'"),
         ("databases.shotgun.path", "", "databases.shotgun: no database is named; the sheet has"),
         ("databases.shotgun.path", "reads", "'reads' is no Kraken2 database: it lacks hash.k2d"),

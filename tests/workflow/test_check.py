@@ -77,3 +77,23 @@ def test_a_scale_beyond_its_range_is_a_fault_and_an_odd_unit_a_warning(folder):
         "samples.tsv, row 2, column 'phq9_total'"
     ]
     assert "crp_mg_l" in found["warnings"][0]["mend"]
+
+
+def test_memory_counts_the_index_for_each_job_and_the_database_once(folder):
+    with (folder / "database/hash.k2d").open("wb") as table:
+        table.truncate(3_000_000_000)
+    for number in (1, 2, 3, 4, "rev.1", "rev.2"):
+        with (folder / f"index.{number}.bt2").open("wb") as part:
+            part.truncate(500_000_000)
+    change_settings(folder, host={"index": "index"})
+    for cores, jobs in ((2, 1), (8, 2), (64, 2)):
+        found = json.loads(check(folder, "--json", "--cores", str(cores)).stdout)
+        # Two runs in the sheet, four cores a job.
+        assert found["forecast"]["memory_bytes"] == jobs * (10**9 + 3 * 10**9) + 3 * 10**9
+
+
+def test_memory_of_what_is_not_fetched_yet_comes_from_the_manifest(folder):
+    change_settings(folder, host={"name": "human-t2t-hla"}, databases__shotgun={"name": "standard"})
+    found = json.loads(check(folder, "--json", "--cores", "2").stdout)
+    assert found["faults"] == []
+    assert found["forecast"]["memory_bytes"] == 10**9 + 4_000_000_000 + 110_710_122_820

@@ -1,5 +1,6 @@
 """The plan of a run: sound inputs plan every rule, faulty ones stop before any job."""
 
+import importlib.util
 import re
 
 import pytest
@@ -77,3 +78,41 @@ def test_a_sheet_without_samples_stops_the_run(folder, text, said):
     assert done.returncode == 1
     assert said in done.stdout
     assert not (folder / "results").exists()
+
+
+def memory(folder, *arguments, profile="default"):
+    """Megabytes that a plan asks for, by rule."""
+    with (folder / "database/hash.k2d").open("wb") as table:
+        table.truncate(3000 * 2**20)
+    more = ["--workflow-profile", ROOT / f"workflow/profiles/{profile}", *arguments]
+    done = snakemake(folder, "--dry-run", *map(str, more))
+    assert done.returncode == 0, done.stdout
+    jobs = re.findall(r"rule (\w+):\n(?: +.*\n)*? +resources: .*\bmem_mb=(\d+|<TBD>)", done.stdout)
+    assert jobs
+    return dict(jobs)
+
+
+def test_local_classifications_share_the_database_and_ask_for_their_own_memory(folder):
+    assert memory(folder)["classify_reads"] == "1000"
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("snakemake_executor_plugin_slurm"), reason="no plugin for Slurm"
+)
+def test_each_classification_of_a_cluster_asks_for_the_whole_database(folder):
+    # A folder of the cluster's nodes is not looked for where the plan is made.
+    change_settings(folder, databases__stage="$NO_SUCH_VARIABLE")
+    assert memory(folder, profile="slurm")["classify_reads"] == "4000"
+    again = memory(folder, "--attempt", "2", profile="slurm")
+    assert again["classify_reads"] == "8000"
+    # What is not there yet is not known yet.
+    change_settings(folder, databases__shotgun={"path": "", "name": "standard-8"})
+    assert memory(folder, profile="slurm")["classify_reads"] == "<TBD>"
+
+
+def test_a_host_is_fetched_by_its_name(folder):
+    change_settings(folder, host={"name": "human-t2t-hla"})
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^fetch_host +1$", done.stdout, re.MULTILINE)
+    assert "build_host_index" not in done.stdout

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 import shutil
 import sys
 from functools import cache
@@ -19,6 +20,7 @@ from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, tax
 from moodbiome.faults import as_message
 from moodbiome.inputs import check_inputs
 from moodbiome.sheet import NAME
+from moodbiome.staging import keep_copies, node_folder
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
 
@@ -52,6 +54,22 @@ wildcard_constraints:
     rank="|".join(RANKS),
     length=r"\d+",
     accession=RUN.pattern,
+
+
+# Copies of databases (databases.stage) stay from a node's first classification to its last: in a local
+# run, and in the cluster's job of several samples. Other jobs, and a cluster's head, need none.
+onstart:
+    if config["databases"]["stage"] and not on_cluster():
+        keep_copies(node_folder(config["databases"]["stage"]))
+
+
+# In a job of several samples they take turns, whatever cores the node shows: the job asked for the memory
+# of one. Snakemake passes no limits of its profile on into jobs.
+if workflow.remote_exec:
+    workflow.register_resource("database", 1)
+# A cluster's job runs no hooks; its command line names its rules (--allowed-rules).
+if workflow.remote_exec and config["databases"]["stage"] and "classify_reads" in sys.argv:
+    keep_copies(node_folder(config["databases"]["stage"]))
 
 
 @cache
@@ -132,9 +150,42 @@ def clean_files(suffix):
 def host_index(wildcards):
     if not config["host"]["remove"]:
         return []
+    if config["host"]["name"]:
+        return ["resources/host/lock.json"]
     if Path(f"{HOST_INDEX}.1.bt2l").exists():
         return [f"{HOST_INDEX}{suffix}l" for suffix in HOST_SUFFIXES]
     return [f"{HOST_INDEX}{suffix}" for suffix in HOST_SUFFIXES]
+
+
+def host_index_files():
+    """Files of the host's index that are there."""
+    if not config["host"]["remove"]:
+        return []
+    return Path(HOST_INDEX).parent.glob(f"{Path(HOST_INDEX).name}.*bt2*")
+
+
+def megabytes(files):
+    """Size of files, in units of 2**20 bytes, rounded up."""
+    return -(-sum(os.stat(file).st_size for file in files) // 2**20)
+
+
+def on_cluster():
+    """Whether jobs run on nodes of a cluster."""
+    if workflow.dryrun:
+        # A plan has an executor of its own; a number of jobs, not of cores, is what a cluster is given.
+        return workflow.nodes is not None
+    return workflow.remote_exec or not workflow.local_exec
+
+
+def classification_memory(wildcards, input, attempt):
+    """Memory of a classification, in MB: its own, and on a cluster the whole database.
+
+    Local jobs share one mapping, which the forecast counts. On a cluster the page cache and /dev/shm
+    count for the job that fills them, and each job may be the one. A job that was killed asks for
+    twice as much. While the database is not there yet, this is not known.
+    """
+    shared = megabytes(input.database) if on_cluster() else 0
+    return (1000 + shared) * 2 ** (attempt - 1)
 
 
 def database_folder(assay):

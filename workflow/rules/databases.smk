@@ -24,6 +24,18 @@ rule fetch_database:
         "../../scripts/fetch_database.py"
 
 
+use rule fetch_database as fetch_host with:
+    # Whether bowtie2 calls it .bt2 or .bt2l is known when it is there: the lock stands for the index.
+    output:
+        lock=update("resources/host/lock.json"),
+    log:
+        "logs/fetch_host.log",
+    params:
+        name=config["host"]["name"],
+        kind="host",
+        code=code("fetch_database"),
+
+
 rule build_reference:
     """16S sequences with lineages -> a library and a taxonomy that Kraken2 can build from."""
     input:

@@ -8,7 +8,8 @@ rule classify_reads:
         r2=clean_files("clean.R2.fastq.gz"),
         clean=clean_files("clean.json"),
         database=database_files,
-        # Read first, so that the page cache is warm; the database itself decides what is stale.
+        # Read first: it warms the page cache, and holds the SHA-256 that a copy on the node must have.
+        # The database itself decides what is stale.
         fingerprint=ancient("results/provenance/database.{assay}.json"),
     output:
         report="results/profile/{assay}/{sample}.kraken2.txt",
@@ -21,11 +22,13 @@ rule classify_reads:
         "../../envs/profile.yaml"
     threads: 4
     resources:
-        # The database is mapped and shared between jobs; each job's own memory is small.
-        mem_mb=1000,
+        mem_mb=classification_memory,
+        # With `--resources database=1` the samples of a group job take turns (see the slurm profile).
+        database=1,
     params:
         confidence=config["profile"]["confidence"],
         min_hit_groups=config["profile"]["min_hit_groups"],
+        stage=config["databases"]["stage"],
         code=code("classify_reads"),
     script:
         "../../scripts/classify_reads.py"

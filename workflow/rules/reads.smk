@@ -1,6 +1,6 @@
 """FASTQ -> trimmed, host-free reads. The reads stream from fastp through bowtie2 to disk once."""
 
-if config["host"]["remove"] and not config["host"]["index"]:
+if config["host"]["remove"] and config["host"]["fasta"]:
 
     rule build_host_index:
         """Index the host genome once."""
@@ -44,8 +44,9 @@ rule clean_reads:
         "../../envs/reads.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, input: 1000
-        + sum(Path(file).stat().st_size for file in input.host if Path(file).exists()) // 2**20,
+        # Each job has the index in memory for itself.
+        mem_mb=lambda wildcards, input, attempt: (1000 + megabytes(host_index_files()))
+        * 2 ** (attempt - 1),
     params:
         min_length=config["reads"]["min_length_bp"],
         min_quality=config["reads"]["min_base_quality"],
