@@ -10,6 +10,7 @@ from moodbiome.bracken import nearest_read_length, read_distribution
 from moodbiome.cohort import write_tsv
 from moodbiome.contaminants import COLUMNS as CONTAMINANT_COLUMNS
 from moodbiome.contaminants import Controls, apply, burden, find_contaminants
+from moodbiome.database import kmer_distributions
 from moodbiome.dictionary import read_dictionary, tidy_metadata
 from moodbiome.kraken import read_report
 from moodbiome.sheet import read_sheet
@@ -25,10 +26,7 @@ reports = {
     if profile["status"] != "failed"
 }
 
-files = [Path(file) for file in snake_in.distributions]
-if files and files[0].name == "lock.json":
-    # A fetched database: its lock stands for the distributions it came with.
-    files = sorted(files[0].parent.glob("database*mers.kmer_distrib"))
+files = kmer_distributions([Path(file) for file in snake_in.distributions])
 lengths = {
     int(re.fullmatch(r"database(\d+)mers\.kmer_distrib", file.name)[1]): file for file in files
 }

@@ -41,6 +41,7 @@ report = Report(
     permanova=read_tsv(snake_in.permanova),
     scores=read_tsv(snake_in.scores),
     contributions=read_tsv(snake_in.contributions),
+    resolution=read_tsv(snake_in.resolution),
     evidence=read_table(Path(snake_in.taxa), "taxa"),
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable, write_tsv
 from moodbiome.diversity import features
-from moodbiome.evidence import read_table, resolve_members
+from moodbiome.evidence import read_table, resolution, resolve_members
 from moodbiome.signature import score_samples
 from moodbiome.tables import prokaryotes, read_counts
 
@@ -16,9 +16,12 @@ cohort = read_cohort(snake_in.status, snake_in.metadata, params.group)
 taxa = read_table(Path(snake_in.taxa), "taxa")
 concepts = read_table(Path(snake_in.concepts), "concepts")
 
-scores, contributions = [], []
+scores, contributions, resolutions = [], [], []
 for number, assay in enumerate(params.assays):
-    database = read_tsv(snake_in.database_taxa[number]).set_index("taxon_id")
+    taxa_file = snake_in.database_taxa[number]
+    database = read_tsv(taxa_file, text=["name", "other_ids"]).set_index("taxon_id")
+    named = (taxa, concepts, database, params.nomenclature[assay])
+    resolutions.append(resolution(*named, params.profile).assign(assay=assay))
     genus = read_counts(snake_in.genus[number])
     taxa_sum = features(prokaryotes(genus)).sum()
     counted = ledger[ledger["assay"] == assay].set_index("sample")
@@ -30,7 +33,7 @@ for number, assay in enumerate(params.assays):
     score, contribution = score_samples(
         genus,
         read_counts(snake_in.species[number]),
-        resolve_members(taxa, concepts, database, params.nomenclature[assay]),
+        resolve_members(*named),
         # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
         (counted["bacterial"] + counted["archaeal"]).combine(taxa_sum, max),
         known=database.index,
@@ -48,5 +51,6 @@ for number, assay in enumerate(params.assays):
 
 write_tsv(pd.concat(scores), snakemake.output.scores, index=True, index_label="sample")
 write_tsv(pd.concat(contributions), snakemake.output.contributions)
+write_tsv(pd.concat(resolutions), snakemake.output.resolution)
 n_scored = sum((score["status"] == "ok").sum() for score in scores)
 Path(snakemake.log[0]).write_text(f"{n_scored} of {sum(map(len, scores))} samples scored\n")

@@ -180,6 +180,77 @@ def read_distribution(path: str | PathLike[str]) -> Distribution:
     return Distribution(node_id, start, entry, fraction, genome, own_fraction)
 
 
+def check_database(
+    distribution: Distribution,
+    parents: Mapping[int, int],
+    source: str,
+    database: str,
+    max_unknown: float = 0.5,
+) -> list[str]:
+    """Hold a distribution against the taxa of the database that it should belong to.
+
+    Every genome of a distribution is a taxon of its own database, and nearly every taxon without a
+    child has genomes in it (not where all its sequences are shorter than a read). Releases of one
+    collection differ by some per cent of their genomes, so up to half is let pass with a warning;
+    a database of another taxonomy or subject shares few. Databases that number their taxa from 1,
+    each in its own way, cannot be told apart by ids.
+
+    Parameters
+    ----------
+    distribution : Distribution
+    parents : mapping of taxon id to the parent's taxon id
+        Every taxon of the database.
+    source, database : str
+        What messages call the two files.
+    max_unknown : float
+        Share of the genomes, from 0 to 1, that may be unknown to the database.
+
+    Returns
+    -------
+    list of str
+        Warnings; empty for a distribution that fits.
+
+    Raises
+    ------
+    ValueError
+        If more genomes are unknown.
+
+    Examples
+    --------
+    >>> one = Distribution(*map(np.array, ([853], [0, 1], [0], [1.0], [853], [1.0])))
+    >>> check_database(one, {853: 1, 1: 0}, "database100mers.kmer_distrib", "taxo.k2d")
+    []
+    """
+    known = np.fromiter(parents, dtype=np.int64, count=len(parents))
+    unknown = np.setdiff1d(distribution.genome, known)
+    share = len(unknown) / len(distribution.genome)
+    found = (
+        f"{len(unknown)} of {len(distribution.genome)} genomes ({100 * share:.0f} %) are no taxa "
+        f"of {database}, for example {_some(unknown)}"
+    )
+    if share > max_unknown:
+        raise ValueError(
+            f"{source}: {found}; it is the k-mer distribution of another database: use the one "
+            "that came with this database, build it, or set profile.reestimate: false"
+        )
+    warnings = []
+    if len(unknown):
+        warnings.append(f"{source}: {found}; is it of another release of the database?")
+    leaves = np.setdiff1d(known, np.fromiter(parents.values(), np.int64, count=len(parents)))
+    missing = np.setdiff1d(leaves, distribution.genome)
+    if len(missing):
+        warnings.append(
+            f"{source}: has no genome of {len(missing)} of the {len(leaves)} taxa of {database} "
+            f"without a child, for example {_some(missing)}; fragments are not handed down to "
+            "them. Right only if their sequences are shorter than a read"
+        )
+    return warnings
+
+
+def _some(ids: Ints) -> str:
+    return ", ".join(str(taxon) for taxon in ids[:5])
+
+
 def _check_distribution(
     path: str | PathLike[str], node: Ints, row: Ints, genome: Ints, windows: Ints, total: Ints
 ) -> None:

@@ -5,17 +5,22 @@ Only the standard library.
 
 import gzip
 import hashlib
+import json
 import re
 import shutil
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moodbiome.taxonomy import DELETED, MERGED, read_deleted, read_merged
 from moodbiome.tools import ToolError, run_pipe
 
 DATABASE_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
 TAXONOMY_FILES = ("nodes.dmp", "names.dmp")
+LOCK = "lock.json"
+HISTORY_FILES = (MERGED, DELETED)
 _FASTA = re.compile(r".+\.(?:fna|fa|fasta)(?:\.gz)?")
 _TAXON_ID = re.compile(r"[1-9][0-9]*")
 _GENOME = re.compile(r".+_(\d+)\.(?:fna|fa|fasta)(?:\.gz)?")
@@ -46,17 +51,21 @@ def build_database(
         another name holds sequences of many taxa: each header's first word must then end in
         ``|kraken:taxid|<taxon id>`` (as `moodbiome.amplicon.write_reference` writes them).
     taxonomy
-        Folder with ``nodes.dmp`` and ``names.dmp``, plain or .gz.
+        Folder with ``nodes.dmp`` and ``names.dmp``, plain or .gz. Where ``merged.dmp`` is beside
+        them, a taxon id that was merged stands for the current one, and the log says so.
     folder
-        Receives hash.k2d, opts.k2d, taxo.k2d, seqid2taxid.map, nodes.dmp and library.kraken (the
-        k-mer hits of each library sequence).
+        Receives hash.k2d, opts.k2d, taxo.k2d, seqid2taxid.map, nodes.dmp, merged.dmp (empty if
+        there was none), library.json (how many FASTA files, and the merged ids: place, taxon_id,
+        current_id) and library.kraken (the k-mer hits of each library sequence).
 
     Raises
     ------
     ToolError
-        If neither a file's name nor a header in it has a taxon id, the taxonomy lacks the id, or a
-        tool fails. Low-complexity sequence is not masked: dustmasker is not among the pipeline's
-        tools.
+        If neither a file's name nor a header in it has a taxon id, the taxonomy lacks the id or has
+        deleted it, or a tool fails. Low-complexity sequence is not masked: dustmasker is not among
+        the pipeline's tools.
+    ValueError
+        If merged.dmp or delnodes.dmp is damaged.
     """
     log.write_text("")
     work = folder / "build"
@@ -67,7 +76,19 @@ def build_database(
         with _open(taxonomy_file(taxonomy, name), "rb") as source, copy.open("wb") as out:
             shutil.copyfileobj(source, out)
     library = work / "library.fna"
-    _write_library(genomes, _taxon_ids(work / "taxonomy" / "nodes.dmp"), library)
+    merged, deleted = (taxonomy_file(taxonomy, name) for name in HISTORY_FILES)
+    known = _Known(
+        _taxon_ids(work / "taxonomy" / "nodes.dmp"),
+        read_merged(merged) if merged.is_file() else {},
+        read_deleted(deleted) if deleted.is_file() else set(),
+    )
+    replaced = _write_library(genomes, known, library)
+    lines = (
+        f"{entry['place']}: taxon {entry['taxon_id']} was merged into {entry['current_id']}, "
+        "which is used\n"
+        for entry in replaced
+    )
+    log.write_text("".join(lines))
     build = ["kraken2-build", "--db", str(work), "--threads", str(threads)]
     run_pipe([[*build, "--add-to-library", str(library), "--no-masking"]], log)
     run_pipe([[*build, "--build"]], log)
@@ -77,6 +98,10 @@ def build_database(
     shutil.move(work / "taxonomy" / "nodes.dmp", folder / "nodes.dmp")
     for name in (*DATABASE_FILES, "seqid2taxid.map"):
         shutil.move(work / name, folder / name)
+    rows = (f"{old}\t|\t{current}\t|\n" for old, current in sorted(known.merged.items()))
+    (folder / MERGED).write_text("".join(rows))
+    facts = {"files": len(genomes), "merged": replaced}
+    (folder / "library.json").write_text(json.dumps(facts, indent=1) + "\n")
     shutil.rmtree(work)
 
 
@@ -102,14 +127,51 @@ def _taxon_ids(nodes: Path) -> set[str]:
         return {line.split("\t", 1)[0] for line in lines}
 
 
-def _write_library(genomes: Sequence[Path], known: set[str], library: Path) -> None:
-    """One FASTA file in which each header carries its taxon id, as kraken2-build reads it."""
+@dataclass(frozen=True)
+class _Known:
+    """What a taxonomy says of taxon ids."""
+
+    current: set[str]
+    merged: Mapping[int, int]
+    deleted: set[int]
+
+    def id_of(self, taxon_id: str, place: str, mend: str) -> str:
+        """The current id, or an error that says how to mend the id at this place."""
+        if taxon_id in self.current:
+            return taxon_id
+        current = str(self.merged.get(int(taxon_id), ""))
+        if current in self.current:
+            return current
+        if int(taxon_id) in self.deleted:
+            raise ToolError(
+                f"{place}: NCBI deleted taxon {taxon_id} (delnodes.dmp), and no other took its "
+                f"place; look up what the genome is now and {mend} that taxon's id, or leave it out"
+            )
+        raise ToolError(
+            f"{place}: taxon {taxon_id} is not in nodes.dmp; use a taxonomy that has it or {mend} "
+            "the id it was merged into"
+        )
+
+
+def _write_library(
+    genomes: Sequence[Path], known: _Known, library: Path
+) -> list[dict[str, str | int]]:
+    """One FASTA file in which each header carries its taxon id, as kraken2-build reads it.
+
+    Returns the merged ids that were met, each with its place and the current id.
+    """
+    replaced: list[dict[str, str | int]] = []
+
+    def current(taxon_id: str, place: str, mend: str) -> str:
+        found = known.id_of(taxon_id, place, mend)
+        if found != taxon_id:
+            replaced.append({"place": place, "taxon_id": int(taxon_id), "current_id": int(found)})
+        return found
+
     with library.open("w") as out:
         for file in sorted(genomes):
             match = _GENOME.fullmatch(file.name)
-            of_file = match[1] if match else ""
-            if of_file:
-                _require_known(of_file, known, file.name, "rename the file to")
+            of_file = current(match[1], file.name, "rename the file to") if match else ""
             with _open(file, "rt") as lines:
                 for number, line in enumerate(lines, 1):
                     if line.startswith(">"):
@@ -118,28 +180,31 @@ def _write_library(genomes: Sequence[Path], known: set[str], library: Path) -> N
                             name = words[0].split("|kraken:taxid|")[0]
                             words[0] = f"{name}.{of_file}|kraken:taxid|{of_file}"
                         else:
-                            _require_taxon(words[0], known, f"{file.name}, line {number}")
+                            place = f"{file.name}, line {number}"
+                            name, taxon_id = _split_taxon(words[0], place)
+                            words[0] = f"{name}|kraken:taxid|{current(taxon_id, place, 'write')}"
                         line = ">" + " ".join(words)
                     # A file's last line may lack its end, and must not run into the next file.
                     out.write(line.rstrip("\r\n") + "\n")
+    return replaced
 
 
-def _require_taxon(name: str, known: set[str], place: str) -> None:
-    taxon_id = name.rpartition("|kraken:taxid|")[2]
-    if not _TAXON_ID.fullmatch(taxon_id) or taxon_id == name:
+def _split_taxon(word: str, place: str) -> tuple[str, str]:
+    """Name and taxon id of a sequence."""
+    name, found, taxon_id = word.rpartition("|kraken:taxid|")
+    if not found or not _TAXON_ID.fullmatch(taxon_id):
         raise ToolError(
-            f"{place}: neither the file's name nor this header ({name!r}) says the taxon; end the "
+            f"{place}: neither the file's name nor this header ({word!r}) says the taxon; end the "
             "file's name in _<taxon id>.fna or the sequence's name in |kraken:taxid|<taxon id>"
         )
-    _require_known(taxon_id, known, place, "write")
+    return name, taxon_id
 
 
-def _require_known(taxon_id: str, known: set[str], place: str, mend: str) -> None:
-    if taxon_id not in known:
-        raise ToolError(
-            f"{place}: taxon {taxon_id} is not in nodes.dmp; use a taxonomy that has it or {mend} "
-            "the id it was merged into"
-        )
+def kmer_distributions(files: Sequence[Path]) -> list[Path]:
+    """The k-mer distributions of a database; its lock stands for those it was fetched with."""
+    if len(files) == 1 and files[0].name == LOCK:
+        return sorted(files[0].parent.glob("database*mers.kmer_distrib"))
+    return list(files)
 
 
 def fingerprint(files: list[Path]) -> dict[str, Any]:

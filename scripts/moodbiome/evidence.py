@@ -1,5 +1,6 @@
 """Published claims about taxa in depression, and the grades and weights that follow from them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ _COLUMNS = {
         *("concept", "name", "rank", "ncbi_ids", "gtdb", "silva", "greengenes", "seed_direction"),
         *("grade_override", "override_reason", "note"),
     ),
+    "crosswalk": (
+        *("concept", "name", "rank", "ncbi_ids", "gtdb", "silva", "greengenes", "within"),
+        *("used_by", "certainty", "source", "note"),
+    ),
     "sources": ("source_id", "citation", "year", "doi_or_pmid", "certainty", "note"),
     "taxa": (
         *("concept", "name", "rank", "ncbi_ids", "direction", "grade", "grade_by_rule"),
@@ -58,7 +63,7 @@ def read_table(path: Path, kind: str) -> pd.DataFrame:
     path
         A TSV file with a header; columns beyond the known ones are kept.
     kind
-        ``claims``, ``concepts``, ``sources`` or ``taxa``.
+        ``claims``, ``concepts``, ``crosswalk``, ``sources`` or ``taxa``.
 
     Returns
     -------
@@ -349,44 +354,178 @@ def derive(claims: pd.DataFrame, concepts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def resolve_members(
-    taxa: pd.DataFrame, concepts: pd.DataFrame, database: pd.DataFrame, nomenclature: str
-) -> pd.DataFrame:
-    """Replace the NCBI ids of the concepts by the ids a database with other names gives them.
-
-    Databases of GTDB, SILVA or Greengenes number their taxa in their own way, and their numbers
-    coincide with those of unrelated NCBI taxa: without this step a score would count them.
+def find_members(table: pd.DataFrame, database: pd.DataFrame, nomenclature: str) -> pd.DataFrame:
+    """Find the members of each concept among the taxa of a database.
 
     Parameters
     ----------
-    taxa : DataFrame
-        As given by `derive`.
-    concepts : DataFrame
-        As given by `read_table`; its columns ``gtdb``, ``silva`` and ``greengenes`` hold labels
-        such as ``g__Coprococcus`` or ``s__Bariatricus comes``, ``;`` between them.
+    table : DataFrame
+        One row a concept: ``concept``, and ``ncbi_ids`` (a comma between) for ``ncbi``, else the
+        column of the nomenclature, with labels such as ``g__Coprococcus`` or ``s__Bariatricus
+        comes`` (``;`` between). Concepts, crosswalk and, for ``ncbi``, taxa have these.
     database : DataFrame
-        Indexed by taxon id, with the columns ``rank`` (``genus``, ``species``, others are passed
-        over) and ``name``; a prefix such as ``g__`` in the name is accepted.
+        Indexed by taxon id, with the columns ``rank`` (labels are of ``genus`` and ``species``)
+        and ``name``; a prefix such as ``g__`` in the name is accepted. Optional: ``other_ids``
+        (see `moodbiome.taxonomy.other_ids`; a comma between).
     nomenclature
-        ``ncbi``, ``gtdb``, ``silva`` or ``greengenes``; ``ncbi`` gives ``taxa`` back as it is.
+        ``ncbi``, ``gtdb``, ``silva`` or ``greengenes``.
 
     Returns
     -------
     DataFrame
-        ``taxa`` with the column ``ncbi_ids`` in the database's own ids. A concept without a label
-        in this nomenclature, or whose labels the database does not hold, has none.
+        One row for each id or label asked for and each taxon found by it, in the table's order:
+        ``concept``, ``asked``, ``found_by`` (``id``, ``merged id``, ``label``, or empty where the
+        database has no such taxon), ``taxon_id`` (of the database) and ``taxon_name``. A concept
+        that this nomenclature has no id or label for has one row with nothing asked.
 
     Raises
     ------
     ValueError
-        If the nomenclature is unknown, a label cannot be read, or a concept of ``taxa`` is not in
-        ``concepts``.
+        If the nomenclature is unknown or an id or label cannot be read.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"concept": ["roseburia"], "silva": ["g__Roseburia;g__Agathobacter"]})
+    >>> database = pd.DataFrame({"rank": ["genus"], "name": ["Roseburia"]}, index=[7])
+    >>> find_members(table, database, "silva")[["asked", "found_by", "taxon_id"]].values.tolist()
+    [['g__Roseburia', 'label', 7], ['g__Agathobacter', '', <NA>]]
     """
     if nomenclature not in NOMENCLATURES:
         raise ValueError(
             f"nomenclature {nomenclature!r} is unknown; choose one of {', '.join(NOMENCLATURES)}"
         )
     if nomenclature == "ncbi":
+        members(table)
+        column, separator, places = "ncbi_ids", ",", _places_of_ids(database)
+    else:
+        column, separator, places = nomenclature, ";", _places_of_labels(database)
+    rows: list[tuple[str, str, str, int | None, str]] = []
+    for concept, cell in zip(table["concept"], table[column], strict=True):
+        asked = [text for text in str(cell).split(separator) if text]
+        for text in asked or [""]:
+            key = text
+            if nomenclature != "ncbi" and text:
+                _check_label(concept, text, nomenclature)
+                key = _plain(text)
+            found = places.get(key, [])
+            rows += [(concept, text, *place) for place in found] or [(concept, text, "", None, "")]
+    columns = ["concept", "asked", "found_by", "taxon_id", "taxon_name"]
+    return pd.DataFrame(rows, columns=columns).astype({"taxon_id": "Int64"})
+
+
+def _places_of_ids(database: pd.DataFrame) -> dict[str, list[tuple[str, int, str]]]:
+    """How each id is found, and the taxon and its name: by itself rather than by a merge."""
+    places = {}
+    if "other_ids" in database:
+        merged = database.dropna(subset="other_ids")
+        columns = (merged.index, merged["name"], merged["other_ids"])
+        for taxon, name, others in zip(*columns, strict=True):
+            for other in filter(None, str(others).split(",")):
+                places[other] = [("merged id", int(taxon), str(name))]
+    return places | {
+        str(taxon): [("id", int(taxon), str(name))]
+        for taxon, name in zip(database.index, database["name"], strict=True)
+    }
+
+
+def _places_of_labels(database: pd.DataFrame) -> dict[str, list[tuple[str, int, str]]]:
+    places: dict[str, list[tuple[str, int, str]]] = {}
+    for taxon, rank, name in zip(database.index, database["rank"], database["name"], strict=True):
+        if rank in ("genus", "species"):
+            label = f"{rank[0]}__{str(name).removeprefix(f'{rank[0]}__')}"
+            places.setdefault(_plain(label), []).append(("label", int(taxon), str(name)))
+    return places
+
+
+def _plain(label: str) -> str:
+    """SILVA's own files write blanks, other tools' copies underscores."""
+    return label[:3] + label[3:].replace("_", " ")
+
+
+def _check_label(concept: str, label: str, nomenclature: str) -> None:
+    if not re.match("[gs]__.", label):
+        raise ValueError(
+            f"concept {concept!r}: the {nomenclature} label {label!r} must begin with g__ or s__"
+        )
+
+
+def resolve_members(
+    taxa: pd.DataFrame, concepts: pd.DataFrame, database: pd.DataFrame, nomenclature: str
+) -> pd.DataFrame:
+    """Replace the NCBI ids of the concepts by the ids that a database has for them.
+
+    Databases of GTDB, SILVA or Greengenes number their taxa in their own way, and their numbers
+    coincide with those of unrelated NCBI taxa: without this step a score would count them. In a
+    database of NCBI's taxonomy an id may have been merged since, or not yet.
+
+    Parameters
+    ----------
+    taxa : DataFrame
+        As given by `derive`.
+    concepts : DataFrame
+        As given by `read_table`; its labels are used unless the nomenclature is ``ncbi``.
+    database, nomenclature
+        As for `find_members`.
+
+    Returns
+    -------
+    DataFrame
+        ``taxa`` with the column ``ncbi_ids`` in the database's own ids. A concept without a label
+        in this nomenclature, or whose labels the database does not hold, has none; NCBI ids that
+        the database does not hold stay.
+
+    Raises
+    ------
+    ValueError
+        As `find_members`, or if a concept of ``taxa`` is not in ``concepts``.
+    """
+    found = find_members(_asked(taxa, concepts, nomenclature), database, nomenclature)
+    ids = found["taxon_id"].astype("string")
+    if nomenclature == "ncbi":
+        ids = ids.fillna(found["asked"].replace("", pd.NA).astype("string"))
+    else:
+        found = found.sort_values("taxon_id", kind="stable")
+    of_concept = ids.reindex(found.index).dropna().groupby(found["concept"])
+    joined = of_concept.agg(lambda cells: ",".join(dict.fromkeys(cells)))
+    return taxa.assign(ncbi_ids=[str(joined.get(concept, "")) for concept in taxa["concept"]])
+
+
+def resolution(
+    taxa: pd.DataFrame,
+    concepts: pd.DataFrame,
+    database: pd.DataFrame,
+    nomenclature: str,
+    profile: str,
+) -> pd.DataFrame:
+    """Say for each member of the signature how a database has it, and what weight it has not.
+
+    Parameters
+    ----------
+    taxa, concepts, database, nomenclature
+        As for `resolve_members`.
+    profile
+        ``evidence``, ``seed`` or ``grade_a``: which weights.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `find_members` for the concepts of the profile, with ``name`` of the concept,
+        its ``weight`` before any rescaling, and ``detectable`` (``yes`` or ``no``): whether the
+        database has any member of the concept. The share of the absolute weight of detectable
+        concepts is the ``weight_detectable`` of `moodbiome.signature.score_samples`.
+    """
+    weighted = taxa[taxa[f"weight_{profile}"] != 0]
+    found = find_members(_asked(weighted, concepts, nomenclature), database, nomenclature)
+    by_concept = weighted.set_index("concept")
+    has_any = found["taxon_id"].notna().groupby(found["concept"]).transform("any")
+    found.insert(1, "name", found["concept"].map(by_concept["name"]))
+    found["weight"] = found["concept"].map(by_concept[f"weight_{profile}"])
+    return found.assign(detectable=has_any.map({True: "yes", False: "no"}))
+
+
+def _asked(taxa: pd.DataFrame, concepts: pd.DataFrame, nomenclature: str) -> pd.DataFrame:
+    """The concepts of ``taxa`` with what is asked of a database of this nomenclature."""
+    if nomenclature == "ncbi" or nomenclature not in concepts:
         return taxa
     labels = dict(zip(concepts["concept"], concepts[nomenclature], strict=True))
     unknown = [concept for concept in taxa["concept"] if concept not in labels]
@@ -395,26 +534,7 @@ def resolve_members(
             f"concept {unknown[0]!r} is unknown; its {nomenclature} labels are looked for in the "
             "table of concepts, add it there"
         )
-    ids_by_label: dict[tuple[str, str], list[int]] = {}
-    for taxon, rank, name in zip(database.index, database["rank"], database["name"], strict=True):
-        if rank in ("genus", "species"):
-            prefix = rank[0]
-            plain = str(name).removeprefix(f"{prefix}__").replace("_", " ")
-            ids_by_label.setdefault((prefix, plain), []).append(int(taxon))
-
-    def ids_of(concept: str) -> str:
-        found: set[int] = set()
-        for label in filter(None, labels[concept].split(";")):
-            prefix, separator, name = label.partition("__")
-            if prefix not in ("g", "s") or not separator:
-                raise ValueError(
-                    f"concept {concept!r}: the {nomenclature} label {label!r} must begin with g__ "
-                    "or s__"
-                )
-            found.update(ids_by_label.get((prefix, name.replace("_", " ")), ()))
-        return ",".join(map(str, sorted(found)))
-
-    return taxa.assign(ncbi_ids=[ids_of(concept) for concept in taxa["concept"]])
+    return taxa[["concept"]].assign(**{nomenclature: [labels[name] for name in taxa["concept"]]})
 
 
 def _contrast(strength: pd.Series, direction: pd.Series, profile: str) -> pd.Series:

@@ -97,7 +97,7 @@ class Report:
         default "sample", and warnings, each text ended by "; ".
     genus_counts : mapping of assay to DataFrame
         taxon_id, name, lineage, then one column a sample; rows 0 and -1 included.
-    alpha, permanova, scores, contributions, differential : DataFrame or None
+    alpha, permanova, scores, contributions, resolution, differential : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
     ordinations : sequence of (assay, Ordination)
@@ -120,6 +120,7 @@ class Report:
     permanova: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
     contributions: pd.DataFrame | None = None
+    resolution: pd.DataFrame | None = None
     evidence: pd.DataFrame | None = None
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
@@ -171,6 +172,7 @@ def render(report: Report, template: Path) -> str:
         ),
         permanova_reason=_not_run(report, "permanova", report.permanova),
         signature=_section(report, "signature", report.scores, _score_figures),
+        unseen=_unseen_sentences(report),
         abstained=_abstained(report),
         contributions=_section(
             report, "contributions", report.contributions, _contribution_figures
@@ -1065,6 +1067,8 @@ def _input_lines(report: Report) -> list[list[Link | str]]:
     for finding in _findings(report):
         named = _named_samples(report, list(finding.samples), finding.samples)
         lines.append([f"{finding.text}: ", *named] if named else [finding.text])
+    for assay, database in sorted(report.provenance.get("databases", {}).items()):
+        lines += [[f"{assay} database: {text}"] for text in database.get("warnings", [])]
     if "warnings" in report.status:
         said = [
             (key, text)
@@ -1320,6 +1324,29 @@ def _abstained(report: Report) -> Table | None:
     columns = ["sample", "assay", "n_classified", "weight_detectable", "status", "reason"]
     rows = scores.loc[scores["score"].isna(), [c for c in columns if c in scores]]
     return _as_table(rows, "Samples without a score, and why", "results/signature/scores.tsv")
+
+
+def _unseen_sentences(report: Report) -> list[str]:
+    """How much of the signature each assay's database cannot show, and which taxa."""
+    resolution = _present(report.resolution)
+    if resolution is None:
+        return []
+    sentences = []
+    for assay, members in resolution.groupby("assay", sort=False):
+        concepts = members.drop_duplicates("concept")
+        concepts = concepts.assign(size=concepts["weight"].abs())
+        unseen = concepts[concepts["detectable"] == "no"]
+        words = f"Of the signature's weight, the {plain(str(assay))} database "
+        if unseen.empty:
+            sentences.append(f"{words}has a taxon for all.")
+            continue
+        share = unseen["size"].sum() / concepts["size"].sum()
+        names = unseen.sort_values(["size", "concept"], ascending=[False, True])["name"]
+        names = names.str.replace(r" \(.*", "", regex=True)
+        sentences.append(
+            f"{words}cannot show {_share(share)}: it has no taxon for {_enumerated(list(names))}."
+        )
+    return sentences
 
 
 def _evidence_table(report: Report) -> Table:

@@ -33,6 +33,7 @@ FIXED_NAMES = [
     "diversity/beta.aitchison.tsv",
     "signature/scores.tsv",
     "signature/contributions.tsv",
+    "signature/resolution.tsv",
     "statistics/differential.tsv",
     "report/cohort.html",
     "provenance/run.json",

@@ -4,6 +4,7 @@ from test_kraken import report_text
 
 from moodbiome.bracken import (
     ReadLength,
+    check_database,
     estimate,
     estimate_sample,
     nearest_read_length,
@@ -164,6 +165,43 @@ def test_distribution_reads_back_what_was_written(distribution):
     assert distribution.start.tolist() == [0, 4, 5, 6, 7, 8, 9]
     assert distribution.fraction == pytest.approx([0.2, 0.2, 0.2, 0.9, 0.3, 0.5, 0.8, 0.8, 0.1])
     assert distribution.own_fraction == pytest.approx([0.5, 0.8, 0.8, 0.1])
+
+
+PARENTS = {1: 0, 2: 1, 5: 2, 10: 5, 11: 10, 12: 10, 20: 5, 21: 20, 99: 5}
+
+
+def named(distribution, parents):
+    return check_database(distribution, parents, "database100mers.kmer_distrib", "taxo.k2d")
+
+
+def test_a_distribution_fits_its_own_database(distribution):
+    assert named(distribution, PARENTS) == []
+
+
+def test_taxa_without_a_genome_are_said(distribution):
+    (warning,) = named(distribution, {**PARENTS, 100: 99})
+    assert warning == (
+        "database100mers.kmer_distrib: has no genome of 1 of the 4 taxa of taxo.k2d without a "
+        "child, for example 100; fragments are not handed down to them. Right only if their "
+        "sequences are shorter than a read"
+    )
+
+
+def test_half_of_the_genomes_may_be_unknown_and_it_is_said(distribution):
+    half = {taxon: parent for taxon, parent in PARENTS.items() if taxon not in (10, 12, 99)}
+    (warning,) = named(distribution, half)
+    assert warning.startswith("database100mers.kmer_distrib: 2 of 4 genomes (50 %) are no taxa of")
+    assert "taxo.k2d, for example 12, 99; is it of another release" in warning
+
+
+def test_the_distribution_of_another_database_is_refused(distribution):
+    other = {taxon: parent for taxon, parent in PARENTS.items() if taxon not in (11, 12, 99)}
+    said = (
+        r"database100mers.kmer_distrib: 3 of 4 genomes \(75 %\) are no taxa of taxo.k2d, for "
+        "example 11, 12, 99; it is the k-mer distribution of another database: use the one"
+    )
+    with pytest.raises(ValueError, match=said):
+        named(distribution, other)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Building, listing and recognising databases."""
 
+import json
 import shutil
 import struct
 
@@ -12,6 +13,7 @@ from moodbiome.database import (
     fingerprint,
     genome_files,
 )
+from moodbiome.taxonomy import read_merged
 from moodbiome.tools import ToolError
 
 RANKS = [(1, 1, "no rank"), (2, 1, "superkingdom"), (1350, 2, "genus"), (1351, 1350, "species")]
@@ -100,6 +102,51 @@ def test_a_genome_of_an_unknown_taxon_is_named(tmp_path, inputs):
     new.write_text(">c\nACGT\n")
     with pytest.raises(ToolError, match=r"E_new_99999.fna: taxon 99999 is not in nodes.dmp"):
         build_database([new], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
+
+
+def test_a_genome_of_a_deleted_taxon_is_named(tmp_path, inputs):
+    (inputs[1] / "delnodes.dmp").write_text("99999\t|\n")
+    new = tmp_path / "E_new_99999.fna"
+    new.write_text(">c\nACGT\n")
+    said = (
+        "E_new_99999.fna: NCBI deleted taxon 99999 .* rename the file to that taxon's id, or leave"
+    )
+    with pytest.raises(ToolError, match=said):
+        build_database([new], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
+
+
+def test_a_genome_merged_into_an_unknown_taxon_is_named(tmp_path, inputs):
+    (inputs[1] / "merged.dmp").write_text("99999\t|\t88888\t|\n")
+    new = tmp_path / "E_new_99999.fna"
+    new.write_text(">c\nACGT\n")
+    with pytest.raises(ToolError, match=r"E_new_99999.fna: taxon 99999 is not in nodes.dmp"):
+        build_database([new], inputs[1], tmp_path / "database", threads=1, log=tmp_path / "log")
+
+
+@pytest.mark.skipif(not shutil.which("kraken2-build"), reason="kraken2 is needed")
+def test_a_merged_id_stands_for_the_current_one_and_is_told(tmp_path, inputs):
+    (inputs[1] / "merged.dmp").write_text("777\t|\t1351\t|\n88\t|\t777\t|\n")
+    sequence = inputs[0][0].read_text().split("\n")[1]
+    old = tmp_path / "E_old_777.fna"
+    old.write_text(f">contig\n{sequence}\n")
+    many = tmp_path / "library.fna"
+    many.write_text(f">a|kraken:taxid|88\n{sequence[::-1]}\n")
+    folder, log = tmp_path / "database", tmp_path / "log"
+    build_database([old, many], inputs[1], folder, threads=1, log=log)
+    assert {row[0] for row in database_taxa(folder / "taxo.k2d")} == {1, 2, 1350, 1351}
+    assert sorted((folder / "seqid2taxid.map").read_text().splitlines()) == [
+        "a|kraken:taxid|1351\t1351",
+        "contig.1351|kraken:taxid|1351\t1351",
+    ]
+    assert "E_old_777.fna: taxon 777 was merged into 1351, which is used\n" in log.read_text()
+    assert json.loads((folder / "library.json").read_text()) == {
+        "files": 2,
+        "merged": [
+            {"place": "E_old_777.fna", "taxon_id": 777, "current_id": 1351},
+            {"place": "library.fna, line 1", "taxon_id": 88, "current_id": 1351},
+        ],
+    }
+    assert read_merged(folder / "merged.dmp") == {777: 1351, 88: 1351}
 
 
 @pytest.mark.skipif(not shutil.which("kraken2-build"), reason="kraken2 is needed")

@@ -9,13 +9,17 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from moodbiome.evidence import (
+    NOMENCLATURES,
     check_evidence,
     derive,
+    find_members,
     grade_taxa,
     members,
     read_table,
+    resolution,
     resolve_members,
 )
+from moodbiome.signature import score_samples
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE = ROOT / "config" / "evidence"
@@ -298,6 +302,84 @@ def test_members_are_found_by_label_where_the_database_has_other_numbers():
 
 def test_ncbi_members_are_left_alone():
     assert_frame_equal(resolve_members(LABELLED, LABELLED, NAMES, "ncbi"), LABELLED)
+
+
+def test_each_member_is_found_or_said_to_be_missing():
+    found = find_members(LABELLED, NAMES, "gtdb")
+    assert found.to_numpy().tolist() == [
+        ["coprococcus", "g__Coprococcus", "label", 5, "Coprococcus"],
+        ["coprococcus", "g__Coprococcus_A", "label", 3, "g__Coprococcus_A"],
+        ["coprococcus", "s__Bariatricus comes", "label", 12, "Bariatricus comes"],
+        ["ucg", "", "", pd.NA, ""],
+    ]
+
+
+MERGED = pd.DataFrame(
+    {
+        "rank": "genus",
+        "name": ["New", "Old", "Same"],
+        "other_ids": ["3,7", "33042", None],
+    },
+    index=[20, 30, 40],
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found_by", "taxon"),
+    [
+        ("40", "id", 40),
+        ("7", "merged id", 20),
+        # The database is older than the id that is asked for.
+        ("33042", "merged id", 30),
+        ("50", "", None),
+    ],
+)
+def test_an_id_is_found_as_it_is_or_by_a_merge(asked, found_by, taxon):
+    taxa = pd.DataFrame([concept("coprococcus", asked)])
+    row = find_members(taxa, MERGED, "ncbi").iloc[0]
+    assert (row["asked"], row["found_by"]) == (asked, found_by)
+    assert pd.isna(row["taxon_id"]) if taxon is None else row["taxon_id"] == taxon
+    ids = resolve_members(taxa, taxa, MERGED, "ncbi")["ncbi_ids"].tolist()
+    assert ids == [str(taxon or asked)]
+
+
+def test_two_ids_of_one_taxon_are_one_member():
+    taxa = pd.DataFrame([concept("coprococcus", "3,7,20,40")])
+    assert resolve_members(taxa, taxa, MERGED, "ncbi")["ncbi_ids"].tolist() == ["20,40"]
+
+
+def test_two_concepts_whose_ids_were_merged_are_refused():
+    taxa = pd.DataFrame([concept("one", "3"), concept("two", "7")])
+    with pytest.raises(ValueError, match="taxon 20 is given for concept 'one' and again for 'two'"):
+        members(resolve_members(taxa, taxa, MERGED, "ncbi"))
+
+
+@pytest.mark.parametrize("nomenclature", NOMENCLATURES)
+def test_the_weight_found_is_the_weight_detectable(shipped, nomenclature):
+    """As `score_samples` counts it, in a database of the first label of each second concept."""
+    taxa, concepts = shipped["taxa"], shipped["concepts"]
+    column = "ncbi_ids" if nomenclature == "ncbi" else nomenclature
+    labels = [cell.replace(",", ";").split(";")[0] for cell in concepts[column][::2] if cell]
+    if nomenclature == "ncbi":
+        database = pd.DataFrame({"rank": "genus", "name": labels}, index=list(map(int, labels)))
+    else:
+        ranks = ["genus" if label[0] == "g" else "species" for label in labels]
+        database = pd.DataFrame({"rank": ranks, "name": [label[3:] for label in labels]})
+        database.index += 5
+    found = resolution(taxa, concepts, database, nomenclature, "evidence")
+    once = found.drop_duplicates("concept").set_index("concept")
+    size = once["weight"].abs()
+    share = size[once["detectable"] == "yes"].sum() / size.sum()
+
+    resolved = resolve_members(taxa, concepts, database, nomenclature)
+    counts = pd.DataFrame({"name": "", "lineage": "", "S1": 1}, index=database.index)
+    n_classified = pd.Series({"S1": 10**6})
+    scores, _ = score_samples(
+        counts, counts[:0], resolved, n_classified, known=database.index, seed=1
+    )
+    assert 0 < share < 1
+    assert scores.loc["S1", "weight_detectable"] == pytest.approx(share)
+    assert set(once.index) == set(taxa.loc[taxa["weight_evidence"] != 0, "concept"])
 
 
 def test_unknown_nomenclature_and_concept_are_refused():

@@ -77,6 +77,16 @@ def test_eight_columns_give_the_same_counts_and_the_minimizers(text):
     assert list(eight.distinct_minimizers) == [20] * len(NODES)
 
 
+def test_two_taxa_of_one_name_are_kept_apart():
+    """NCBI has homonyms, such as Bacillus: the bacterium and the stick insect."""
+    nodes = [(1, "R", 0, "root", 0), (2, "G", 1, "Bacillus", 3), (3, "G", 1, "Bacillus", 4)]
+    report = parse_report(report_text(nodes), "report")
+    assert list(zip(report.name, report.taxon_id, report.clade, strict=True))[1:] == [
+        ("Bacillus", 2, 3),
+        ("Bacillus", 3, 4),
+    ]
+
+
 def test_lineage_has_main_ranks_only(text):
     report = parse_report(text, "report")
     expected = (

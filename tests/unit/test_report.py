@@ -428,6 +428,34 @@ def test_the_samples_whose_signature_is_mostly_undetectable_are_named():
     assert "2 of 2 samples without a score" in found
 
 
+SIGNATURE = ("signature", "evidence")
+
+
+def test_the_weight_that_a_database_cannot_show_is_said_with_its_taxa():
+    rows = [
+        ("a", "Alistipes", "1", "yes", 0.5),
+        ("a", "Alistipes", "2", "yes", 0.5),
+        ("b", "Blautia (and others)", "3", "no", -0.1),
+        ("c", "Coprococcus", "4", "no", -0.4),
+    ]
+    resolution = pd.DataFrame(rows, columns=["concept", "name", "asked", "detectable", "weight"])
+    page = words(
+        render(replace(few(), resolution=resolution.assign(assay="shotgun")), COHORT), *SIGNATURE
+    )
+    said = "the shotgun database cannot show 50 %: it has no taxon for Coprococcus and Blautia."
+    assert said in page
+    full = resolution.assign(assay="amplicon", detectable="yes")
+    page = words(render(replace(few(), resolution=full), COHORT), *SIGNATURE)
+    assert "Of the signature's weight, the amplicon database has a taxon for all." in page
+
+
+def test_a_distribution_that_does_not_quite_fit_is_input_to_look_at():
+    databases = {"shotgun": {"sha256": "ab", "files": {}, "warnings": ["2 of 4 genomes"]}}
+    page = words(render(replace(few(), provenance={"databases": databases}), COHORT))
+    assert "Input to look at" in page
+    assert "shotgun database: 2 of 4 genomes" in page
+
+
 def test_beyond_six_names_the_others_are_counted():
     names = [f"S{i}" for i in range(8)]
     found = words(render(few(names, status="empty", reason="no reads in the file"), COHORT))

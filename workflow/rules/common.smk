@@ -16,7 +16,13 @@ if str(SCRIPTS) not in sys.path:
     sys.path.append(str(SCRIPTS))
 
 from moodbiome.accessions import RUN
-from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
+from moodbiome.database import (
+    DATABASE_FILES,
+    HISTORY_FILES,
+    TAXONOMY_FILES,
+    genome_files,
+    taxonomy_file,
+)
 from moodbiome.faults import as_message
 from moodbiome.inputs import check_inputs
 from moodbiome.sheet import NAME
@@ -216,9 +222,19 @@ def library_genomes(wildcards):
 
 
 def library_taxonomy(wildcards):
-    """Files of the taxonomy dump to build a database with."""
+    """Files of the taxonomy dump to build a database with; merged and deleted ids where it has them."""
     folder = Path(taxonomy_folder(wildcards))
-    return [str(taxonomy_file(folder, name)) for name in TAXONOMY_FILES]
+    history = [taxonomy_file(folder, name) for name in HISTORY_FILES]
+    return [str(taxonomy_file(folder, name)) for name in TAXONOMY_FILES] + [
+        str(file) for file in history if file.is_file()
+    ]
+
+
+def merged_ids(wildcards):
+    """The list of merged taxon ids beside a database, if there is one."""
+    file = database_folder(wildcards.assay) / "merged.dmp"
+    is_built = config["databases"][wildcards.assay]["genomes"]
+    return [str(file)] if is_built or file.is_file() else []
 
 
 def distributions(wildcards):

@@ -67,6 +67,8 @@ rule build_database:
         multiext("resources/databases/{assay}/", *DATABASE_FILES),
         seqid2taxid="resources/databases/{assay}/seqid2taxid.map",
         nodes="resources/databases/{assay}/nodes.dmp",
+        merged="resources/databases/{assay}/merged.dmp",
+        facts="resources/databases/{assay}/library.json",
         kraken=temp("resources/databases/{assay}/library.kraken"),
     log:
         "logs/build_database/{assay}.log",
@@ -108,6 +110,7 @@ rule fingerprint_database:
     input:
         files=database_files,
         distributions=distributions,
+        merged=merged_ids,
     output:
         fingerprint="results/provenance/database.{assay}.json",
         taxa="results/provenance/taxa.{assay}.tsv",

@@ -17,6 +17,7 @@ ANALYSES = [
     "results/diversity/not_run.tsv",
     "results/signature/scores.tsv",
     "results/signature/contributions.tsv",
+    "results/signature/resolution.tsv",
     "results/statistics/differential.tsv",
     "results/statistics/not_run.tsv",
 ]
@@ -57,6 +58,7 @@ rule render_report:
         permanova="results/diversity/permanova.tsv",
         scores="results/signature/scores.tsv",
         contributions="results/signature/contributions.tsv",
+        resolution="results/signature/resolution.tsv",
         differential="results/statistics/differential.tsv",
         not_run=["results/diversity/not_run.tsv", "results/statistics/not_run.tsv"],
         software=expand(

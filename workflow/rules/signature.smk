@@ -17,6 +17,7 @@ rule score_signature:
     output:
         scores="results/signature/scores.tsv",
         contributions="results/signature/contributions.tsv",
+        resolution="results/signature/resolution.tsv",
     log:
         "logs/score_signature.log",
     conda:
