@@ -20,9 +20,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from moodbiome.bracken import read_distribution
+from moodbiome.cohort import write_tsv
 from moodbiome.kmer_distribution import write_distribution
 from moodbiome.kraken import Report, read_report
 from moodbiome.tables import build_counts, write_counts
+from moodbiome.uncertainty import sample_intervals
 
 CODES = "RDPCOFGS"
 # Nodes at each rank for one species; ranks nearer the root are rarer, as in gut communities.
@@ -99,6 +101,7 @@ def main() -> None:
     parser.add_argument("--taxa", type=int, default=3000, help="lines of a report, about")
     parser.add_argument("--rank", default="genus")
     parser.add_argument("--threshold", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=0, help="also intervals, with as many draws")
     arguments = parser.parse_args()
 
     rng = np.random.default_rng(SEED)
@@ -130,6 +133,22 @@ def main() -> None:
         clock = time.perf_counter()
         write_counts(counts, Path(folder, "counts.tsv"))
         seconds["writing"] = time.perf_counter() - clock
+
+        if arguments.draws:
+            reports = {path.stem: read_report(path) for path in paths}
+            clock = time.perf_counter()
+            intervals = sample_intervals(
+                reports,
+                dict.fromkeys(reports, distribution),
+                [arguments.rank],
+                arguments.threshold,
+                draws=arguments.draws,
+                seed=SEED,
+            )
+            seconds["intervals"] = time.perf_counter() - clock
+            clock = time.perf_counter()
+            write_tsv(intervals[arguments.rank], str(Path(folder, "intervals.tsv")))
+            seconds["writing intervals"] = time.perf_counter() - clock
 
     print(f"{arguments.reports} reports of about {n_lines} lines -> {len(counts)} rows")
     for step, wall in seconds.items():

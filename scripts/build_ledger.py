@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from moodbiome.dictionary import read_dictionary, tidy_metadata
-from moodbiome.ledger import LEDGER, reconcile, sample_status, tsv
+from moodbiome.ledger import LEDGER, read_length_warning, reconcile, sample_status, tsv
 from moodbiome.sheet import read_sheet
 
 output = snakemake.output
@@ -22,6 +22,12 @@ for assay, file in zip(snakemake.params.assays, snakemake.input.burdens, strict=
         for row in csv.DictReader(lines, delimiter="\t"):
             if row["rank"] == "genus":
                 contaminant[row["sample"], assay] = row["contaminant_fragments"]
+read_lengths = {}
+for assay, file in zip(snakemake.params.assays, snakemake.input.lengths, strict=True):
+    with Path(file).open() as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            used = row["distribution_length_bp"]
+            read_lengths[row["sample"], assay] = int(used) if used else None
 ledger, status = [], []
 for profile in profiles:
     reconcile(profile)
@@ -30,8 +36,9 @@ for profile in profiles:
     flow = [profile[column] for column in LEDGER]
     ledger.append([*key, *flow, contaminant.get(tuple(key))])
     found = sample_status(profile, cells["exclude"], snakemake.params.low_depth)
-    warnings = "; ".join(profile["warnings"])
-    status.append([*key, cells["sample_type"], *found, warnings])
+    odd_length = read_length_warning(profile["mean_length"], read_lengths[tuple(key)])
+    warnings = [*profile["warnings"], *([odd_length] if odd_length else [])]
+    status.append([*key, cells["sample_type"], *found, "; ".join(warnings)])
 
 Path(output.ledger).write_text(tsv(["sample", "assay", *LEDGER, "contaminant"], ledger))
 Path(output.status).write_text(tsv(STATUS, status))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.bracken import nearest_read_length, read_distribution
+from moodbiome.bracken import choose_read_length, read_distribution
 from moodbiome.cohort import write_tsv
 from moodbiome.contaminants import COLUMNS as CONTAMINANT_COLUMNS
 from moodbiome.contaminants import Controls, apply, burden, find_contaminants
@@ -15,6 +15,7 @@ from moodbiome.dictionary import read_dictionary, tidy_metadata
 from moodbiome.kraken import read_report
 from moodbiome.sheet import read_sheet
 from moodbiome.tables import build_counts, write_biom, write_counts
+from moodbiome.uncertainty import sample_intervals
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
 assay = snakemake.wildcards.assay
@@ -33,8 +34,7 @@ lengths = {
 rows = []
 for profile in profiles:
     mean = profile["mean_length"]
-    wanted = params.read_length or mean
-    chosen = nearest_read_length(lengths, wanted) if lengths and wanted else None
+    chosen = choose_read_length(lengths, mean, params.read_length)
     rows.append((profile["sample"], mean, chosen and chosen.length, chosen and chosen.is_exact))
 columns = ["sample", "mean_length_bp", "distribution_length_bp", "is_exact"]
 used = pd.DataFrame(rows, columns=columns).astype({"distribution_length_bp": "Int64"})
@@ -49,7 +49,7 @@ sheet, _ = read_sheet(Path(snake_in.sheet))
 metadata = tidy_metadata(sheet.metadata, read_dictionary(Path(snake_in.dictionary)))
 controls = Controls.of_metadata(metadata, params.controls)
 
-scores, burdens, said = [], [], []
+scores, burdens, said, removed = [], [], [], {}
 for rank, tsv, biom in zip(params.ranks, output.counts, output.biom, strict=True):
     counts = build_counts(reports, by_sample, rank, params.min_fragments)
     found, why_not = find_contaminants(counts, controls)
@@ -57,9 +57,22 @@ for rank, tsv, biom in zip(params.ranks, output.counts, output.biom, strict=True
     if found is not None:
         scores.append(found.assign(rank=rank))
         burdens.append(burden(counts, found).assign(rank=rank, action=controls.action))
-        counts = apply(counts, found, controls.action)
+        before, counts = counts, apply(counts, found, controls.action)
+        removed[rank] = before.index.difference(counts.index)
     write_counts(counts, tsv)
     write_biom(counts, biom, title=f"{assay}.{rank}")
+
+intervals = sample_intervals(
+    reports,
+    by_sample,
+    params.ranks,
+    params.min_fragments,
+    draws=params.draws,
+    seed=params.seed,
+    removed=removed,
+)
+for rank, path in zip(params.ranks, output.intervals, strict=True):
+    write_tsv(intervals[rank], path)
 
 # A table without rows has its header; the log says why there is none.
 for parts, path, empty in [

@@ -9,6 +9,7 @@ from moodbiome.diversity import features
 from moodbiome.evidence import read_table, resolution, resolve_members
 from moodbiome.signature import score_samples
 from moodbiome.tables import prokaryotes, read_counts
+from moodbiome.uncertainty import effective_counts
 
 snake_in, params = snakemake.input, snakemake.params
 ledger = read_tsv(snake_in.ledger)
@@ -24,6 +25,7 @@ for number, assay in enumerate(params.assays):
     resolutions.append(resolution(*named, params.profile).assign(assay=assay))
     genus = read_counts(snake_in.genus[number])
     taxa_sum = features(prokaryotes(genus)).sum()
+    intervals = [snake_in.genus_intervals[number], snake_in.species_intervals[number]]
     counted = ledger[ledger["assay"] == assay].set_index("sample")
     samples = of_assay(cohort, assay)
     usable = samples[samples["is_usable"]]
@@ -43,6 +45,7 @@ for number, assay in enumerate(params.assays):
         refused=why_unusable(samples),
         offset=params.offset,
         draws=params.draws,
+        effective=effective_counts(pd.concat(map(read_tsv, intervals))),
     )
     score.insert(len(score.columns), "assay", assay)
     contribution.insert(len(contribution.columns), "assay", assay)

@@ -323,10 +323,7 @@ def estimate_sample(
     exact sum is whole, rounding may make it one less. Hence no matrix product here, whose order
     of summation is not fixed.
     """
-    if level not in LEVELS:
-        raise ValueError(f"level {level!r} is none of {' '.join(LEVELS)}")
-    if threshold < 0:
-        raise ValueError(f"the threshold is {threshold} fragments; it must be 0 or more")
+    _check_level(level, threshold)
     taxon_id = np.asarray(report.taxon_id, dtype=np.int64)
     clade = np.asarray(report.clade, dtype=np.int64)
     is_level = np.array([rank == level for rank in report.rank], dtype=bool)
@@ -336,13 +333,111 @@ def estimate_sample(
         return SampleEstimate(
             taxon_id[kept], assigned, np.zeros_like(assigned), assigned.astype(float)
         )
-    added = _hand_down(report, taxon_id, clade, is_level, level, threshold, distribution)[kept]
+    paths = _paths(report, taxon_id, clade, is_level, level, threshold, distribution)
+    added = _hand_down(paths, np.asarray(report.direct, dtype=np.int64), clade)[kept]
     assigned = clade[kept]
     uncut = assigned + added
     return SampleEstimate(taxon_id[kept], assigned, uncut.astype(np.int64) - assigned, uncut)
 
 
-def _hand_down(
+def reestimate_draws(
+    report: Report,
+    distribution: Distribution | None,
+    level: str,
+    threshold: int,
+    direct: Floats,
+) -> tuple[Floats, Floats]:
+    """Re-estimate many versions of one report, all with the taxa that the report itself keeps.
+
+    What is handed down depends on the counts below, so each version has shares of its own. Equal
+    to `estimate_sample` but for the last bits: sums are matrix products here.
+
+    Parameters
+    ----------
+    report, distribution, level, threshold
+        As for `estimate_sample`.
+    direct : array of shape (n_nodes, n_draws)
+        Fragments at each node of the report, one version a column; 0 or more, not all whole.
+
+    Returns
+    -------
+    (assigned, estimate), arrays of shape (n_taxa, n_draws)
+        Fragments at each taxon and below it, and with those handed down; rows as in
+        `estimate_sample`. Not cut to whole fragments.
+
+    Examples
+    --------
+    >>> from moodbiome.kraken import parse_report
+    >>> text = "100.00\\t9\\t2\\tR\\t1\\troot\\n 77.78\\t7\\t7\\tD\\t2\\t  Bacteria\\n"
+    >>> assigned, estimate = reestimate_draws(
+    ...     parse_report(text, "example"), None, "D", 0, np.array([[2.0, 1.0], [7.0, 6.5]])
+    ... )
+    >>> assigned
+    array([[7. , 6.5]])
+    """
+    _check_level(level, threshold)
+    taxon_id = np.asarray(report.taxon_id, dtype=np.int64)
+    observed = np.asarray(report.clade, dtype=np.int64)
+    is_level = np.array([rank == level for rank in report.rank], dtype=bool)
+    kept = np.flatnonzero(is_level & (observed >= threshold))
+    end = np.arange(len(taxon_id)) + _clade_sizes(report)
+    # Nodes stand directly before their descendants: a clade is a run of rows.
+    before = np.zeros((len(direct) + 1, direct.shape[1]))
+    np.cumsum(direct, axis=0, out=before[1:])
+    assigned = before[end[kept]] - before[kept]
+    if distribution is None or not len(kept):
+        return assigned, assigned
+    paths = _paths(report, taxon_id, observed, is_level, level, threshold, distribution)
+    genome, column = np.unique(paths.genome, return_inverse=True)
+    size = before[end[genome]] - before[genome]
+    reach = sparse.csr_array(
+        (paths.fraction / paths.own_fraction, (paths.of_node, column)),
+        shape=(len(paths.node), len(genome)),
+    )
+    reached = reach @ size
+    share = np.divide(direct[paths.node], reached, out=np.zeros_like(reached), where=reached > 0)
+    received = size * (reach.T @ share)
+    row = np.searchsorted(kept, paths.owner[genome])
+    into = sparse.csr_array(
+        (np.ones(len(genome)), (row, np.arange(len(genome)))), shape=(len(kept), len(genome))
+    )
+    return assigned, assigned + into @ received
+
+
+def _check_level(level: str, threshold: int) -> None:
+    if level not in LEVELS:
+        raise ValueError(f"level {level!r} is none of {' '.join(LEVELS)}")
+    if threshold < 0:
+        raise ValueError(f"the threshold is {threshold} fragments; it must be 0 or more")
+
+
+class _Paths(NamedTuple):
+    """The ways down: which genomes' reads end at which nodes above the rank.
+
+    Attributes
+    ----------
+    node : array of shape (n_shared,)
+        Positions in the report of the nodes above the rank that have fragments.
+    of_node, genome : array of shape (n_paths,)
+        For each way its node, as a position in `node`, and its genome, as one in the report.
+    fraction, own_fraction : array of shape (n_paths,)
+        Share of the genome's reads that end at the node, and at the genome's own taxon.
+    owner : array of shape (n_nodes,)
+        Position in the report of the taxon of the rank to which a node counts; -1 before the first.
+    owned : array of int
+        Nodes that are genomes of kept taxa.
+    """
+
+    node: Ints
+    of_node: Ints
+    genome: Ints
+    fraction: Floats
+    own_fraction: Floats
+    owner: Ints
+    owned: Ints
+
+
+def _paths(
     report: Report,
     taxon_id: Ints,
     clade: Ints,
@@ -350,8 +445,8 @@ def _hand_down(
     level: str,
     threshold: int,
     distribution: Distribution,
-) -> Floats:
-    """Fragments from above the rank that each taxon of the rank receives, by report position."""
+) -> _Paths:
+    """Which genomes of kept taxa the fragments at each node above the rank may be of."""
     n_nodes = len(taxon_id)
     position = np.arange(n_nodes)
     rank_order = np.array([_RANK_ORDER[rank[0]] for rank in report.rank])
@@ -373,23 +468,46 @@ def _hand_down(
     length = distribution.start[row + 1] - distribution.start[row]
     ends = np.cumsum(length)
     entry = np.arange(length.sum()) + np.repeat(distribution.start[row] - (ends - length), length)
-    of_shared = np.repeat(np.arange(len(shared)), length)
+    of_node = np.repeat(np.arange(len(shared)), length)
     present = genome_position[distribution.entry[entry]] >= 0
-    entry, of_shared = entry[present], of_shared[present]
+    entry, of_node = entry[present], of_node[present]
     genome = distribution.entry[entry]
-    at = genome_position[genome]
+    return _Paths(
+        shared,
+        of_node,
+        genome_position[genome],
+        distribution.fraction[entry],
+        distribution.own_fraction[genome],
+        owner,
+        owned,
+    )
 
+
+def _hand_down(paths: _Paths, direct: Ints, clade: Ints) -> Floats:
+    """Fragments from above the rank that each taxon of the rank receives, by report position."""
+    _, of_node, at, fraction, own_fraction, owner, owned = paths
     # bincount adds one value after the other, in order, as Bracken's loops do.
-    size = clade[at] / distribution.own_fraction[genome]
-    size_sum = np.bincount(of_shared, size, minlength=len(shared))
-    some = size_sum[of_shared] > 0
-    entry, of_shared, at, size = entry[some], of_shared[some], at[some], size[some]
-    likelihood = distribution.fraction[entry] * (size / size_sum[of_shared])
-    likelihood_sum = np.bincount(of_shared, likelihood, minlength=len(shared))
-    received = likelihood / likelihood_sum[of_shared] * direct[shared[of_shared]]
-    by_genome = np.bincount(at, received, minlength=n_nodes)
-    by_taxon = np.bincount(owner[owned], by_genome[owned], minlength=n_nodes)
+    size = clade[at] / own_fraction
+    size_sum = np.bincount(of_node, size, minlength=len(paths.node))
+    some = size_sum[of_node] > 0
+    of_node, at, size, fraction = of_node[some], at[some], size[some], fraction[some]
+    likelihood = fraction * (size / size_sum[of_node])
+    likelihood_sum = np.bincount(of_node, likelihood, minlength=len(paths.node))
+    received = likelihood / likelihood_sum[of_node] * direct[paths.node[of_node]]
+    by_genome = np.bincount(at, received, minlength=len(clade))
+    by_taxon = np.bincount(owner[owned], by_genome[owned], minlength=len(clade))
     return by_taxon.astype(np.float64)
+
+
+def _clade_sizes(report: Report) -> Ints:
+    """Number of nodes at and below each node."""
+    depth = np.asarray(report.depth, dtype=np.int64)
+    parent = np.asarray(report.parent, dtype=np.int64)
+    size = np.ones(len(depth), dtype=np.int64)
+    by_depth = np.argsort(depth, kind="stable")
+    for nodes in np.split(by_depth, np.flatnonzero(np.diff(depth[by_depth])) + 1)[:0:-1]:
+        np.add.at(size, parent[nodes], size[nodes])
+    return size
 
 
 def _above(report: Report, is_level: NDArray[np.bool_]) -> tuple[Ints, NDArray[np.bool_]]:
@@ -508,3 +626,46 @@ def nearest_read_length(available: Iterable[int], mean_length: float) -> ReadLen
         raise ValueError(f"the mean read length is {mean_length} bp; it must be above 0")
     length = min(lengths, key=lambda candidate: (abs(candidate - mean_length), candidate))
     return ReadLength(length, is_exact=round(mean_length) == length)
+
+
+def choose_read_length(
+    available: Iterable[int], mean_length: float | None, requested: int
+) -> ReadLength | None:
+    """The read length to re-estimate a sample with: the one requested, or else the nearest.
+
+    Parameters
+    ----------
+    available : iterable of int
+        As for `nearest_read_length`; none where nothing is re-estimated.
+    mean_length : float or None
+        As for `nearest_read_length`; None of a sample without reads.
+    requested : int
+        Read length in bp; 0 for the nearest to the mean.
+
+    Returns
+    -------
+    ReadLength or None
+        None where there is no distribution, or neither length is known.
+
+    Raises
+    ------
+    ValueError
+        If the database has distributions, but not for the requested length.
+
+    Examples
+    --------
+    >>> choose_read_length([100, 150], 141.0, 100)
+    ReadLength(length=100, is_exact=True)
+    """
+    lengths = sorted(set(available))
+    if not lengths or not (requested or mean_length):
+        return None
+    if not requested:
+        return nearest_read_length(lengths, mean_length or 0)
+    if requested not in lengths:
+        raise ValueError(
+            f"profile.read_length_bp is {requested}, but the database has k-mer distributions for "
+            f"{', '.join(map(str, lengths))} bp only; take one of them, or 0 for the nearest to "
+            f"each sample's mean"
+        )
+    return ReadLength(requested, is_exact=True)

@@ -682,8 +682,9 @@ def scores(
         f"n = {count_of(len(drawn), 'sample')} with a score ("
         + ", ".join(f"{group} {sizes[group]}" for group in present)
         + "); denominator of the abundances: classified bacterial and archaeal fragments. Lines: "
-        "95 % interval, counting noise only; variation between days and between extractions is "
-        "not in it. Higher: the composition is more like what has been reported in depression."
+        "95 % interval, noise of counting and re-estimation only; variation between days and "
+        "between extractions is not in it. Higher: the composition is more like what has been "
+        "reported in depression."
         + (
             f" Dashed: median of {reference} (n = {sizes[reference]})."
             if not math.isnan(middle)

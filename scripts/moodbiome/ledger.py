@@ -13,6 +13,9 @@ LEDGER = (
     *("classified", "unclassified", "bacterial", "archaeal"),
 )
 
+MAX_LENGTH_DIFFERENCE = 0.1
+"""Of the distribution's read length: how far a sample's mean may be from it without a warning."""
+
 
 def reconcile(profile: dict[str, Any]) -> None:
     """Raise ToolError, with both numbers, if a sample's account does not add up.
@@ -74,6 +77,31 @@ def sample_status(profile: dict[str, Any], excluded: str, low_depth: int) -> tup
             f"{prokaryotic} fragments classified as bacterial or archaeal, fewer than {low_depth}"
         )
     return "ok", ""
+
+
+def read_length_warning(mean_length: float | None, used: int | None) -> str:
+    """What is odd if a sample was re-estimated for reads of another length; empty if nothing is.
+
+    Parameters
+    ----------
+    mean_length
+        Mean length of the sample's reads in bp, after trimming; None of a sample without reads.
+    used
+        Read length in bp of the k-mer distribution; None where nothing is re-estimated.
+
+    Examples
+    --------
+    >>> read_length_warning(141.5, 150)
+    ''
+    >>> read_length_warning(125.0, 100)[:70]
+    're-estimated for reads of 100 bp, but they are 125 bp long on average'
+    """
+    if not mean_length or not used or abs(used - mean_length) <= MAX_LENGTH_DIFFERENCE * used:
+        return ""
+    return (
+        f"re-estimated for reads of {used} bp, but they are {mean_length:.0f} bp long on average: "
+        f"abundances of close relatives may be off, so add a k-mer distribution for their length"
+    )
 
 
 def tsv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

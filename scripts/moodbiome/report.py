@@ -390,9 +390,9 @@ def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tupl
                     f"“{signature['profile']}”; p is the share among fragments classified as "
                     "bacterial or archaeal. The weights of the taxa reported as enriched sum to "
                     "+1 and those of the taxa reported as depleted to -1. The interval comes from "
-                    f"{signature['draws']} draws of the Dirichlet posterior and covers counting "
-                    "noise only. A sample that cannot be scored soundly has no score, but a "
-                    "reason."
+                    f"{signature['draws']} draws and covers the noise of counting and of "
+                    "re-estimation only. A sample that cannot be scored soundly has no score, but "
+                    "a reason."
                 ),
             )
         )

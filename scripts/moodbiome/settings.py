@@ -1,5 +1,6 @@
 """The settings of a run, checked against their schema and against each other."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,7 @@ def check_against_sheet(settings: dict[str, Any], sheet: Sheet, folder: Path) ->
                 faults += _database_faults(database, place, reestimate)
     if any(unit.assay == "amplicon" for unit in sheet.units):
         faults += _primer_faults(settings["reads"]["primers"], folder / "primers.tsv")
+    faults += _read_length_faults(settings, sheet, manifest)
     faults += _signature_faults(settings["signature"]["taxa"])
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
@@ -105,6 +107,31 @@ def _nomenclature_faults(
         return []
     problem = f"is {database['nomenclature']!r}, but {database['name']} has the names of {names}"
     return [Fault(f"{place}.nomenclature", problem, f"set it to {names}, if that is one of them")]
+
+
+def _read_length_faults(
+    settings: dict[str, Any], sheet: Sheet, manifest: Mapping[str, Database]
+) -> list[Fault]:
+    """Databases that have k-mer distributions, but none for the read length asked for."""
+    wanted = settings["profile"]["read_length_bp"]
+    if not wanted or not settings["profile"]["reestimate"]:
+        return []
+    faults = []
+    for assay in dict.fromkeys(unit.assay for unit in sheet.units):
+        database = settings["databases"].get(assay) or {}
+        if database.get("path"):
+            files = Path(database["path"]).glob("database*mers.kmer_distrib")
+            lengths = [int(re.sub(r"\D", "", file.name)) for file in files]
+        elif named := manifest.get(database.get("name", "")):
+            lengths = list(named.read_lengths_bp)
+        else:
+            lengths = database.get("read_lengths_bp", [])
+        if lengths and wanted not in lengths:
+            listed = ", ".join(map(str, sorted(lengths)))
+            problem = f"is {wanted}, but the {assay} database has {listed} only"
+            mend = "take one of them, or 0 for the nearest to each sample's mean"
+            faults.append(Fault("config: profile.read_length_bp", problem, mend))
+    return faults
 
 
 def _primer_faults(setting: str, table: Path) -> list[Fault]:

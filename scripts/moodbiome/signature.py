@@ -5,9 +5,9 @@ reported as enriched in depression and to -1 over those reported as depleted. It
 community; it says nothing certain about a person.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
 from moodbiome.evidence import members
+from moodbiome.uncertainty import generator
 
 PROFILES = ("evidence", "seed", "grade_a")
 OFFSETS = (1e-5, 10**-4.5, 1e-4, 10**-3.5, 1e-3)
@@ -164,6 +165,53 @@ def concept_counts(genus: pd.DataFrame, species: pd.DataFrame, taxa: pd.DataFram
     >>> concept_counts(genus, species, taxa).loc["roseburia", "S1"]
     np.int64(9)
     """
+    rows = _member_rows(genus, species, taxa)
+    return _by_concept(rows.own, rows.concept, taxa)
+
+
+class _MemberRows(NamedTuple):
+    """Rows of the tables that are members of concepts.
+
+    Attributes
+    ----------
+    counts, own : DataFrame of shape (n_members, n_samples)
+        Fragments by taxon id as in the tables, and those that no member within the taxon has.
+    concept : ndarray of shape (n_members,)
+        The concept of each.
+    """
+
+    counts: pd.DataFrame
+    own: pd.DataFrame
+    concept: NDArray[np.object_]
+
+
+def _by_concept(
+    rows: pd.DataFrame, concept: NDArray[np.object_], taxa: pd.DataFrame
+) -> pd.DataFrame:
+    return rows.groupby(concept).sum().reindex(taxa["concept"], fill_value=0)
+
+
+def _concept_effective(
+    rows: _MemberRows, counted: pd.DataFrame, taxa: pd.DataFrame, effective: pd.DataFrame
+) -> pd.DataFrame:
+    """Effective fragments of each concept: its count^2 over the summed variances of its members.
+
+    The variance of a member is its own fragments times how far the taxon's exceeds its count.
+    """
+    known = effective.reindex(index=rows.counts.index, columns=rows.counts.columns)
+    bad = ((rows.counts > 0) & ~(known > 0)).to_numpy()
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"sample {known.columns[column]!r}, taxon {known.index[row]}: "
+            f"{rows.counts.to_numpy()[row, column]} fragments, but its effective fragments are "
+            f"{known.to_numpy()[row, column]}; build counts and intervals from the same reports"
+        )
+    variance = _by_concept((rows.own * (rows.counts / known)).fillna(0.0), rows.concept, taxa)
+    return (counted**2 / variance).where(counted > 0, 0.0)
+
+
+def _member_rows(genus: pd.DataFrame, species: pd.DataFrame, taxa: pd.DataFrame) -> _MemberRows:
     samples = _samples_of(genus, "genus")
     _check_same_samples(samples, _samples_of(species, "species"))
     owner = members(taxa)
@@ -196,12 +244,11 @@ def concept_counts(genus: pd.DataFrame, species: pd.DataFrame, taxa: pd.DataFram
             own[row] = 0
         else:
             own[parent] -= counts[row]
-    summed = (
-        pd.DataFrame(own.clip(min=0), columns=samples)
-        .groupby(np.array(concepts, dtype=object))
-        .sum()
+    return _MemberRows(
+        rows[samples],
+        pd.DataFrame(own.clip(min=0), index=rows.index, columns=samples),
+        np.array(concepts, dtype=object),
     )
-    return summed.reindex(taxa["concept"], fill_value=0)
 
 
 def log_contrast(proportions: ArrayLike, weights: ArrayLike, offset: float) -> Floats:
@@ -241,12 +288,15 @@ def sampling_interval(
     draws: int,
     seed: int,
     sample: str,
+    effective: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """95 % interval of a sample's log-contrast under counting noise alone.
+    """95 % interval of a sample's log-contrast under the noise of counting and re-estimation.
 
     Proportions are drawn from the Dirichlet posterior of the signature taxa and one part for
-    everything else, with a prior count of 0.5 a part. The draws depend on the seed and the sample's
-    name only. Variation between days, extractions and laboratories is larger and not in it.
+    everything else, with a prior count of 0.5 a part. A taxon that is known less well than its
+    count would be varies as its effective fragments do, about the count. The draws depend on the
+    seed and the sample's name only. Variation between days, extractions and laboratories is larger
+    and not in it.
 
     Parameters
     ----------
@@ -260,6 +310,10 @@ def sampling_interval(
         Limit of detection, number of draws, and the run's seed.
     sample
         Name of the sample.
+    effective : array_like of shape (n_taxa,), optional
+        Effective fragments of each signature taxon (`moodbiome.uncertainty`); without them the
+        noise is that of counting alone. Taxa vary independently, though those that share fragments
+        are re-estimated at each other's cost.
 
     Returns
     -------
@@ -267,8 +321,11 @@ def sampling_interval(
         The 2.5th and 97.5th percentile of the draws.
     """
     parts = np.asarray(counts, dtype=float)
-    alpha = np.append(parts, max(n_classified - parts.sum(), 0.0)) + _PRIOR
-    gamma = _generator(seed, sample).standard_gamma(alpha, size=(draws, alpha.size))
+    rest = max(n_classified - parts.sum(), 0.0)
+    mean = np.append(parts, rest) + _PRIOR
+    known = parts if effective is None else np.asarray(effective, dtype=float)
+    shape = np.append(known, rest) + _PRIOR
+    gamma = generator(seed, sample).standard_gamma(shape, size=(draws, shape.size)) * (mean / shape)
     drawn = gamma[:, :-1] / gamma.sum(axis=1, keepdims=True)
     low, high = np.quantile(log_contrast(drawn.T, weights, offset), [0.025, 0.975])
     return float(low), float(high)
@@ -351,7 +408,7 @@ def robust_z(
     centre[is_member] = others_centre[where[is_member]]
     spread[is_member] = others_spread[where[is_member]]
 
-    drawn = _generator(seed, "reference of the signature").integers(
+    drawn = generator(seed, "reference of the signature").integers(
         control.size, size=(resamples, control.size)
     )
     resampled = control[drawn]
@@ -390,6 +447,7 @@ def score_samples(
     draws: int = 200,
     resamples: int = 1000,
     limits: Limits | None = None,
+    effective: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every sample by the depression signature, with its uncertainty and its parts.
 
@@ -422,9 +480,13 @@ def score_samples(
     offset
         Relative abundance added before the logarithm: the limit of detection.
     draws, resamples
-        Dirichlet draws a sample; bootstrap resamples of the reference.
+        Draws of each sample's proportions; bootstrap resamples of the reference.
     limits
         When to abstain.
+    effective
+        Effective fragments of the taxa of both tables, by taxon id and sample, as given by
+        `moodbiome.uncertainty.effective_counts`; needed for every signature taxon with fragments.
+        Without it the intervals hold the noise of counting alone.
 
     Returns
     -------
@@ -457,7 +519,8 @@ def score_samples(
     check_taxa(taxa)
     _check_settings(profile, offset, draws, resamples)
     order = _check_names(n_classified, reference, refused or {})
-    counted = concept_counts(genus, species, taxa)
+    rows = _member_rows(genus, species, taxa)
+    counted = _by_concept(rows.own, rows.concept, taxa)
     _check_known(genus, species, taxa, known)
     extra = [sample for sample in counted.columns if sample not in n_classified.index]
     if extra:
@@ -469,6 +532,8 @@ def score_samples(
     # Draws must not depend on the order in which the concepts are listed.
     by_name = taxa.set_index("concept").sort_index()
     counts = counted.reindex(index=by_name.index, columns=order).astype(float)
+    known_as = counted if effective is None else _concept_effective(rows, counted, taxa, effective)
+    known_as = known_as.reindex(index=by_name.index, columns=order).astype(float)
     totals = pd.to_numeric(n_classified).astype(float)
     detectable = by_name["ncbi_ids"].map(
         lambda ids: any(int(taxon) in known for taxon in str(ids).split(",") if taxon)
@@ -500,6 +565,7 @@ def score_samples(
                 draws=draws,
                 seed=seed,
                 sample=sample,
+                effective=known_as.loc[used, sample],
             )
             for sample in eligible
         ],
@@ -807,12 +873,6 @@ def _nearest_ancestor(lineage: str, lineages: list[str]) -> int | None:
         if other and lineage.startswith(f"{other};")
     ]
     return max(inside)[1] if inside else None
-
-
-def _generator(seed: int, name: str) -> np.random.Generator:
-    """A stream of its own for each name, whatever else is drawn."""
-    digest = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype="<u4")
-    return np.random.default_rng([seed, *digest.tolist()])
 
 
 def _finite(values: Floats) -> Floats:

@@ -5,10 +5,12 @@ from test_kraken import report_text
 from moodbiome.bracken import (
     ReadLength,
     check_database,
+    choose_read_length,
     estimate,
     estimate_sample,
     nearest_read_length,
     read_distribution,
+    reestimate_draws,
 )
 from moodbiome.kmer_distribution import HEADER, write_distribution
 from moodbiome.kraken import parse_report
@@ -249,3 +251,33 @@ def test_nearest_read_length_and_whether_it_is_exact(mean, expected):
 def test_read_length_that_cannot_be_chosen_is_refused(available, mean, message):
     with pytest.raises(ValueError, match=message):
         nearest_read_length(available, mean)
+
+
+@pytest.mark.parametrize("level", ["D", "F", "G", "S"])
+@pytest.mark.parametrize("threshold", [0, 10])
+def test_redrawn_estimates_of_the_report_itself_are_its_estimates(
+    report, distribution, level, threshold
+):
+    direct = np.array([report.direct, 2 * np.array(report.direct)], dtype=float).T
+    assigned, redrawn = reestimate_draws(report, distribution, level, threshold, direct)
+    found = estimate_sample(report, distribution, level, threshold)
+    assert pytest.approx(np.array([found.assigned, 2 * found.assigned])) == assigned.T
+    assert pytest.approx(np.array([found.uncut, 2 * found.uncut])) == redrawn.T
+
+
+def test_redrawn_estimates_hand_down_by_the_drawn_counts(report, distribution):
+    """Species 21 has 24 of 80 in place of 8: the family's 90 are parted 20 : 20 : 6 in 46."""
+    direct = np.array(report.direct, dtype=float)[:, np.newaxis]
+    direct[-1] = 24
+    _, redrawn = reestimate_draws(report, distribution, "S", 0, direct)
+    expected = [50 + 30 + 90 * 20 / 46, 80 + 90 * 20 / 46, 24 + 90 * 6 / 46]
+    assert redrawn[:, 0] == pytest.approx(expected)
+
+
+def test_requested_read_length_is_taken_or_refused_with_those_there_are():
+    assert choose_read_length([150, 100], 99.0, 150) == ReadLength(150, is_exact=True)
+    assert choose_read_length([150, 100], 99.0, 0) == ReadLength(100, is_exact=False)
+    assert choose_read_length([150, 100], None, 0) is None
+    assert choose_read_length([], 99.0, 150) is None
+    with pytest.raises(ValueError, match=r"is 125, but the database has .* 100, 150 bp only"):
+        choose_read_length([150, 100], 99.0, 125)

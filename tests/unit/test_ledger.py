@@ -2,7 +2,7 @@
 
 import pytest
 
-from moodbiome.ledger import reconcile, sample_status
+from moodbiome.ledger import read_length_warning, reconcile, sample_status
 from moodbiome.tools import ToolError
 
 
@@ -65,3 +65,23 @@ def test_the_first_status_that_applies_is_given(profile, changes, excluded, low_
     status, reason = sample_status({**profile, **changes}, excluded, low_depth)
     assert status == expected[0]
     assert reason.startswith(expected[1])
+
+
+@pytest.mark.parametrize(
+    ("mean", "used", "is_odd"),
+    [(99, 100, False), (90, 100, False), (89, 100, True), (111, 100, True), (141, 150, False)],
+)
+def test_reads_of_another_length_than_the_distribution_are_odd(mean, used, is_odd):
+    assert bool(read_length_warning(mean, used)) is is_odd
+
+
+def test_nothing_is_odd_without_reads_or_re_estimation():
+    assert read_length_warning(None, 100) == read_length_warning(100, None) == ""
+
+
+def test_warning_of_the_read_length_is_one_and_has_both_lengths():
+    """Warnings of a sample stand in one cell, parted by semicolons."""
+    said = read_length_warning(123.4, 100)
+    assert "100 bp" in said
+    assert "123 bp" in said
+    assert ";" not in said

@@ -128,6 +128,36 @@ def test_a_database_without_distribution_is_a_fault_only_for_re_estimation(
     assert check_against_sheet(settings, sheet, CONFIG) == []
 
 
+@pytest.mark.parametrize(
+    ("database", "listed"),
+    [
+        ({"path": "here"}, "50, 100"),
+        ({"path": "", "name": "standard-8"}, "50, 75, 100, 150, 200, 250, 300"),
+        ({"path": "", "genomes": "genomes", "read_lengths_bp": [150, 100]}, "100, 150"),
+    ],
+)
+def test_a_read_length_that_the_database_lacks_is_a_fault(
+    settings, sheet, tmp_path, monkeypatch, database, listed
+):
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    for name in ("database100mers.kmer_distrib", "database50mers.kmer_distrib"):
+        Path("here", name).touch()
+    settings["databases"]["shotgun"] |= database
+    place = "config: profile.read_length_bp: "
+
+    def said(length):
+        settings["profile"]["read_length_bp"] = length
+        faults = map(str, check_against_sheet(settings, sheet, CONFIG))
+        return [fault for fault in faults if fault.startswith(place)]
+
+    mend = "take one of them, or 0 for the nearest to each sample's mean"
+    assert said(125) == [f"{place}is 125, but the shotgun database has {listed} only; {mend}"]
+    assert said(100) == said(0) == []
+    settings["profile"]["reestimate"] = False
+    assert said(125) == []
+
+
 def test_genomes_to_build_from_must_be_there(settings, sheet, tmp_path):
     settings["databases"]["shotgun"] |= {"path": "", "genomes": str(tmp_path)}
     said = "\n".join(map(str, check_against_sheet(settings, sheet, CONFIG)))

@@ -13,6 +13,8 @@ from moodbiome.signature import (
     CONTRIBUTION_COLUMNS,
     SCORE_COLUMNS,
     Limits,
+    _concept_effective,
+    _member_rows,
     check_taxa,
     concept_counts,
     log_contrast,
@@ -260,6 +262,75 @@ def test_interval_covers_the_truth(depth):
     )
     coverage = ((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).mean()
     assert 0.90 <= coverage <= 0.98
+
+
+def test_interval_covers_the_truth_where_counts_are_known_less_well():
+    """Counts that vary four times as much as counted fragments would."""
+    rng = np.random.default_rng(13)
+    p, depth = communities(600, rng), 100_000
+    truth = log_contrast(p, WEIGHTS, 1e-4)
+    effective = rng.poisson(p * depth / 4)
+
+    def coverage(**settings):
+        bounds = np.array(
+            [
+                sampling_interval(
+                    4 * effective[:, n],
+                    depth,
+                    WEIGHTS,
+                    offset=1e-4,
+                    draws=200,
+                    seed=1,
+                    sample=f"S{n}",
+                    **{key: value[:, n] for key, value in settings.items()},
+                )
+                for n in range(600)
+            ]
+        )
+        return ((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).mean()
+
+    assert 0.90 <= coverage(effective=effective) <= 0.98
+    assert coverage() < 0.80
+
+
+def test_effective_fragments_equal_to_the_counts_change_nothing(cohort):
+    counts = cohort.drop(columns=["name", "lineage"])
+    plain, _ = run(cohort, reference=REFERENCE)
+    assert_frame_equal(run(cohort, reference=REFERENCE, effective=counts.astype(float))[0], plain)
+
+
+def test_fewer_effective_fragments_widen_the_interval_and_leave_the_score(cohort):
+    counts = cohort.drop(columns=["name", "lineage"])
+    plain, _ = run(cohort)
+    wider, _ = run(cohort, effective=counts / 4)
+    assert_series_equal(wider["score"], plain["score"])
+    width = plain["score_high"] - plain["score_low"]
+    ratio = (wider["score_high"] - wider["score_low"]) / width
+    assert 1.5 < ratio.median() < 2.5
+
+
+def test_effective_fragments_of_a_concept_add_the_variances_of_its_members():
+    """Genus 11 without its species 301, and species 302, each with its own noise.
+
+    The genus keeps 60 of 100 fragments at variance 2 a fragment, the species has 30 at 3:
+    90^2 / (120 + 90).
+    """
+    genus = genera({"S1": [100]}, taxa=[11])
+    species = pd.DataFrame({"name": ["a", "b"], "S1": [40, 30]}, index=[301, 302])
+    species.insert(1, "lineage", ["d__Bacteria;g__genus11;s__a", "d__Bacteria;g__x;s__b"])
+    taxa = pd.DataFrame({"concept": ["one", "other"], "ncbi_ids": ["11,302", "301"]})
+    effective = pd.DataFrame({"S1": [50.0, 40.0, 10.0]}, index=[11, 301, 302])
+    rows = _member_rows(genus, species, taxa)
+    counted = concept_counts(genus, species, taxa)
+    assert counted["S1"].to_dict() == {"one": 90, "other": 40}
+    found = _concept_effective(rows, counted, taxa, effective)
+    assert found["S1"].to_dict() == pytest.approx({"one": 90**2 / 210, "other": 40})
+
+
+def test_signature_taxon_without_effective_fragments_is_refused(cohort):
+    counts = cohort.drop(columns=["name", "lineage"]).drop(index=UP)
+    with pytest.raises(ValueError, match=rf"sample 'S\d+', taxon {UP}: \d+ fragments, but .* nan"):
+        run(cohort, effective=counts)
 
 
 def auc(cases, controls):

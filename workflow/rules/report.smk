@@ -6,6 +6,7 @@ ANALYSES = [
     "results/tables/metadata.tsv",
     *expand("results/tables/{assay}.{rank}.counts.tsv", assay=ASSAYS, rank=RANKS),
     *expand("results/tables/{assay}.{rank}.counts.biom", assay=ASSAYS, rank=RANKS),
+    *expand("results/tables/{assay}.{rank}.intervals.tsv", assay=ASSAYS, rank=RANKS),
     *expand("results/tables/{assay}.read_lengths.tsv", assay=ASSAYS),
     *expand("results/tables/{assay}.contaminants.tsv", assay=ASSAYS),
     *expand("results/tables/{assay}.contaminant_burden.tsv", assay=ASSAYS),

@@ -8,6 +8,8 @@ rule score_signature:
     input:
         genus=expand("results/tables/{assay}.genus.counts.tsv", assay=ASSAYS),
         species=expand("results/tables/{assay}.species.counts.tsv", assay=ASSAYS),
+        genus_intervals=expand("results/tables/{assay}.genus.intervals.tsv", assay=ASSAYS),
+        species_intervals=expand("results/tables/{assay}.species.intervals.tsv", assay=ASSAYS),
         database_taxa=expand("results/provenance/taxa.{assay}.tsv", assay=ASSAYS),
         ledger="results/tables/ledger.tsv",
         status="results/tables/sample_status.tsv",

@@ -16,6 +16,7 @@ rule build_tables:
     output:
         counts=expand("results/tables/{{assay}}.{rank}.counts.tsv", rank=RANKS),
         biom=expand("results/tables/{{assay}}.{rank}.counts.biom", rank=RANKS),
+        intervals=expand("results/tables/{{assay}}.{rank}.intervals.tsv", rank=RANKS),
         lengths="results/tables/{assay}.read_lengths.tsv",
         contaminants="results/tables/{assay}.contaminants.tsv",
         burden="results/tables/{assay}.contaminant_burden.tsv",
@@ -28,6 +29,8 @@ rule build_tables:
         min_fragments=config["profile"]["min_fragments"],
         read_length=config["profile"]["read_length_bp"],
         controls=config["controls"],
+        draws=config["tables"]["interval_draws"],
+        seed=config["seed"],
         code=code("build_tables"),
     script:
         "../../scripts/build_tables.py"
@@ -40,6 +43,7 @@ rule build_ledger:
         dictionary=DICTIONARY,
         profiles=of_samples("results/profile/{assay}/{sample}.profile.json"),
         burdens=expand("results/tables/{assay}.contaminant_burden.tsv", assay=ASSAYS),
+        lengths=expand("results/tables/{assay}.read_lengths.tsv", assay=ASSAYS),
     output:
         ledger="results/tables/ledger.tsv",
         status="results/tables/sample_status.tsv",
