@@ -13,6 +13,8 @@ from moodbiome.contaminants import Controls, apply, burden, find_contaminants
 from moodbiome.database import kmer_distributions
 from moodbiome.dictionary import read_dictionary, tidy_metadata
 from moodbiome.kraken import read_report
+from moodbiome.minimisers import COLUMNS as MINIMISER_COLUMNS
+from moodbiome.minimisers import Limits, flagged_taxa, has_minimisers, minimiser_rows
 from moodbiome.sheet import read_sheet
 from moodbiome.tables import build_counts, write_biom, write_counts
 from moodbiome.uncertainty import sample_intervals
@@ -49,9 +51,30 @@ sheet, _ = read_sheet(Path(snake_in.sheet))
 metadata = tidy_metadata(sheet.metadata, read_dictionary(Path(snake_in.dictionary)))
 controls = Controls.of_metadata(metadata, params.controls)
 
-scores, burdens, said, removed = [], [], [], {}
+limits = Limits(params.minimisers["min_distinct"], params.minimisers["min_distinct_share"])
+said = []
+judged = {}
+if assay == "amplicon":
+    said.append("minimisers: not looked at, all fragments of an amplicon are from one stretch")
+else:
+    judged = {sample: report for sample, report in reports.items() if has_minimisers(report)}
+    if missing := [sample for sample in reports if sample not in judged]:
+        said.append(
+            f"minimisers: none in the reports of {', '.join(missing)}; they have 6 columns, and"
+            f" kraken2 --report-minimizer-data writes 8"
+        )
+held = [
+    row
+    for sample, report in judged.items()
+    for row in minimiser_rows(sample, report, params.ranks, params.min_fragments, limits)
+]
+write_tsv(pd.DataFrame(held, columns=list(MINIMISER_COLUMNS)), output.minimisers)
+
+scores, burdens, removed, dropped = [], [], {}, {}
 for rank, tsv, biom in zip(params.ranks, output.counts, output.biom, strict=True):
-    counts = build_counts(reports, by_sample, rank, params.min_fragments)
+    if params.minimisers["action"] == "drop":
+        dropped[rank] = {key: flagged_taxa(report, rank, limits) for key, report in judged.items()}
+    counts = build_counts(reports, by_sample, rank, params.min_fragments, dropped.get(rank))
     found, why_not = find_contaminants(counts, controls)
     said.append(f"{rank}: {len(counts) - 2} taxa in {len(reports)} samples. {why_not}")
     if found is not None:
@@ -70,6 +93,7 @@ intervals = sample_intervals(
     draws=params.draws,
     seed=params.seed,
     removed=removed,
+    excluded=dropped,
 )
 for rank, path in zip(params.ranks, output.intervals, strict=True):
     write_tsv(intervals[rank], path)

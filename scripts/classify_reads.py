@@ -4,7 +4,7 @@ import json
 from contextlib import nullcontext
 from pathlib import Path
 
-from moodbiome.classification import classify_sample
+from moodbiome.classification import choose_confidence, classify_sample
 from moodbiome.staging import StagingError, node_folder, staged
 
 snake_in, params, log = snakemake.input, snakemake.params, Path(snakemake.log[0])
@@ -23,7 +23,7 @@ try:
             r2=list(snake_in.r2),
             database=database,
             report=Path(snakemake.output.report),
-            confidence=params.confidence,
+            confidence=choose_confidence(params.confidence, files[0].stat().st_size),
             min_hit_groups=params.min_hit_groups,
             threads=snakemake.threads,
             log=log,

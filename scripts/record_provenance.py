@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from moodbiome.classification import choose_confidence
 from moodbiome.database import sha256
 from moodbiome.software import python_versions
 
 checks = [json.loads(Path(file).read_text()) for file in snakemake.input.checks]
 software = pd.concat([pd.read_table(file, dtype=str) for file in snakemake.input.software])
+databases = {
+    Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
+    for file in snakemake.input.databases
+}
+setting = snakemake.params.config["profile"]["confidence"]
 outputs = [*snakemake.input.analyses, *snakemake.input.pages]
 provenance = {
     "inputs": {
@@ -17,9 +23,10 @@ provenance = {
         "samples": sha256(Path(snakemake.input.sheet)),
         "signature_taxa": sha256(Path(snakemake.input.taxa)),
     },
-    "databases": {
-        Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
-        for file in snakemake.input.databases
+    "databases": databases,
+    "confidence": {
+        assay: choose_confidence(setting, database["files"]["hash.k2d"]["bytes"])
+        for assay, database in databases.items()
     },
     "config": snakemake.params.config,
     "seed": snakemake.params.config["seed"],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from moodbiome.classification import choose_confidence
 from moodbiome.cohort import read_tsv, summarise
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
@@ -36,6 +37,19 @@ report = Report(
         assay: read_counts(path).reset_index()
         for assay, path in zip(params.assays, snake_in.genus, strict=True)
     },
+    sensitivity=pd.concat(
+        [
+            read_tsv(path).assign(assay=assay)
+            for assay, path in zip(params.assays, snake_in.sensitivity, strict=True)
+        ]
+    ),
+    minimisers=pd.concat(
+        [
+            table[table["is_flagged"].eq("True")].assign(assay=assay)
+            for assay, path in zip(params.assays, snake_in.minimisers, strict=True)
+            for table in [read_tsv(path, text=["is_flagged", "name"])]
+        ]
+    ),
     alpha=read_tsv(snake_in.alpha),
     ordinations=ordinations,
     permanova=read_tsv(snake_in.permanova),
@@ -54,6 +68,12 @@ report = Report(
             **dict(zip(software["tool"], software["version"], strict=True)),
         },
         "seed": params.config["seed"],
+        "confidence": {
+            assay: choose_confidence(
+                params.config["profile"]["confidence"], database["files"]["hash.k2d"]["bytes"]
+            )
+            for assay, database in databases.items()
+        },
     },
     not_run=[NotRun(row.analysis, row.reason) for row in summarise(notes).itertuples()],
 )

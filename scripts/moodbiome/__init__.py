@@ -13,6 +13,7 @@ Reads to tables
 - fastq                         is this FASTQ file complete and sound?
 - cleaning, classification      one run, one sample through the tools, every count checked
 - kraken, bracken               Kraken2 reports and the re-estimation of abundances
+- minimisers, sensitivity       taxa seen in too few places; what other settings would have given
 - kmer_distribution             what re-estimation must know of a database
 - tables, contaminants          counts by rank; what negative controls tell of them
 - ledger, cohort                where every fragment went; the samples of a run

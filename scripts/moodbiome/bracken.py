@@ -8,7 +8,7 @@ Lu et al. (2017), PeerJ Computer Science 3:e104, doi:10.7717/peerj-cs.104.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -283,7 +283,11 @@ def _check_distribution(
 
 
 def estimate_sample(
-    report: Report, distribution: Distribution | None, level: str, threshold: int
+    report: Report,
+    distribution: Distribution | None,
+    level: str,
+    threshold: int,
+    excluded: Collection[int] = (),
 ) -> SampleEstimate:
     """Re-estimate one sample's abundances at a rank, equal to Bracken's to the last fragment.
 
@@ -303,6 +307,8 @@ def estimate_sample(
         Rank code.
     threshold : int
         Fragments, 0 or more.
+    excluded : collection of int, optional
+        Ids of taxa that are not kept either.
 
     Returns
     -------
@@ -327,13 +333,14 @@ def estimate_sample(
     taxon_id = np.asarray(report.taxon_id, dtype=np.int64)
     clade = np.asarray(report.clade, dtype=np.int64)
     is_level = np.array([rank == level for rank in report.rank], dtype=bool)
-    kept = np.flatnonzero(is_level & (clade >= threshold))
+    enough = (clade >= threshold) & ~np.isin(taxon_id, list(excluded))
+    kept = np.flatnonzero(is_level & enough)
     if distribution is None or not len(kept):
         assigned = clade[kept]
         return SampleEstimate(
             taxon_id[kept], assigned, np.zeros_like(assigned), assigned.astype(float)
         )
-    paths = _paths(report, taxon_id, clade, is_level, level, threshold, distribution)
+    paths = _paths(report, taxon_id, is_level, level, enough, distribution)
     added = _hand_down(paths, np.asarray(report.direct, dtype=np.int64), clade)[kept]
     assigned = clade[kept]
     uncut = assigned + added
@@ -346,6 +353,7 @@ def reestimate_draws(
     level: str,
     threshold: int,
     direct: Floats,
+    excluded: Collection[int] = (),
 ) -> tuple[Floats, Floats]:
     """Re-estimate many versions of one report, all with the taxa that the report itself keeps.
 
@@ -354,7 +362,7 @@ def reestimate_draws(
 
     Parameters
     ----------
-    report, distribution, level, threshold
+    report, distribution, level, threshold, excluded
         As for `estimate_sample`.
     direct : array of shape (n_nodes, n_draws)
         Fragments at each node of the report, one version a column; 0 or more, not all whole.
@@ -379,7 +387,8 @@ def reestimate_draws(
     taxon_id = np.asarray(report.taxon_id, dtype=np.int64)
     observed = np.asarray(report.clade, dtype=np.int64)
     is_level = np.array([rank == level for rank in report.rank], dtype=bool)
-    kept = np.flatnonzero(is_level & (observed >= threshold))
+    enough = (observed >= threshold) & ~np.isin(taxon_id, list(excluded))
+    kept = np.flatnonzero(is_level & enough)
     end = np.arange(len(taxon_id)) + _clade_sizes(report)
     # Nodes stand directly before their descendants: a clade is a run of rows.
     before = np.zeros((len(direct) + 1, direct.shape[1]))
@@ -387,7 +396,7 @@ def reestimate_draws(
     assigned = before[end[kept]] - before[kept]
     if distribution is None or not len(kept):
         return assigned, assigned
-    paths = _paths(report, taxon_id, observed, is_level, level, threshold, distribution)
+    paths = _paths(report, taxon_id, is_level, level, enough, distribution)
     genome, column = np.unique(paths.genome, return_inverse=True)
     size = before[end[genome]] - before[genome]
     reach = sparse.csr_array(
@@ -440,10 +449,9 @@ class _Paths(NamedTuple):
 def _paths(
     report: Report,
     taxon_id: Ints,
-    clade: Ints,
     is_level: NDArray[np.bool_],
     level: str,
-    threshold: int,
+    enough: NDArray[np.bool_],
     distribution: Distribution,
 ) -> _Paths:
     """Which genomes of kept taxa the fragments at each node above the rank may be of."""
@@ -452,7 +460,7 @@ def _paths(
     rank_order = np.array([_RANK_ORDER[rank[0]] for rank in report.rank])
     owner = np.maximum.accumulate(np.where(is_level, position, -1))
     has_owner = (rank_order >= _RANK_ORDER[level]) & (owner >= 0)
-    has_owner[has_owner] = clade[owner[has_owner]] >= threshold
+    has_owner[has_owner] = enough[owner[has_owner]]
     owned = np.flatnonzero(has_owner)
 
     # Where in the report each genome of the distribution stands; -1: not a genome of this sample.

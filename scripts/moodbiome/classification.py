@@ -12,6 +12,31 @@ from moodbiome.kraken import Report, read_report
 from moodbiome.ledger import LEDGER
 from moodbiome.tools import run_pipe
 
+CONFIDENCE_BY_TABLE_BYTES = ((20 * 10**9, 0.2), (0, 0.1))
+"""From how many bytes of hash.k2d on, and which confidence; docs/false_positives.md says why."""
+
+
+def choose_confidence(setting: float | str, table_bytes: int) -> float:
+    """The confidence to classify with: a number as it is, or by the size of the database.
+
+    Parameters
+    ----------
+    setting
+        `profile.confidence`: a number or ``auto``.
+    table_bytes
+        Size of hash.k2d.
+
+    Examples
+    --------
+    >>> choose_confidence("auto", 8 * 10**9), choose_confidence("auto", 10**11)
+    (0.1, 0.2)
+    >>> choose_confidence(0, 10**11)
+    0.0
+    """
+    if not isinstance(setting, str):
+        return float(setting)
+    return next(value for least, value in CONFIDENCE_BY_TABLE_BYTES if table_bytes >= least)
+
 
 def classify_sample(
     runs: list[dict[str, Any]],
@@ -40,7 +65,7 @@ def classify_sample(
     dict
         sample, assay, status (`ok`, `empty`, `failed`), reason, and in fragments raw, failed_qc,
         host, non_host, unclassified, classified, bacterial, archaeal (all None when failed);
-        mean_length in bp.
+        mean_length in bp; confidence.
 
     Raises
     ------
@@ -51,8 +76,9 @@ def classify_sample(
     """
     log.write_text("")
     warnings = [f"run {run['run']}: {said}" for run in runs for said in run["warnings"]]
-    sample = {key: runs[0][key] for key in ("sample", "assay")} | {"warnings": warnings}
-    reason = _why_failed(runs)
+    sample = {key: runs[0][key] for key in ("sample", "assay")}
+    sample |= {"warnings": warnings, "confidence": confidence}
+    reason = why_failed(runs)
     if reason:
         report.write_bytes(b"")
         return {**sample, "status": "failed", "reason": reason, **_account(None)}
@@ -63,24 +89,58 @@ def classify_sample(
         report.write_bytes(b"")
         return {**sample, "status": "empty", "reason": _why_empty(account), **account}
 
-    used = [index for index, run in enumerate(runs) if run["non_host"]]
-    paired = runs[used[0]]["layout"] == "paired"
-    files = [
-        file for index in used for file in ((r1[index], r2[index]) if paired else (r1[index],))
-    ]
+    mates = used_files(runs, r1, r2)
+    tree = classify(
+        mates, database, report, confidence, min_hit_groups, threads, log, account["non_host"]
+    )
+    account |= {"unclassified": tree.unclassified, "classified": tree.classified}
+    account |= {"bacterial": domain(tree, "Bacteria"), "archaeal": domain(tree, "Archaea")}
+    used = [run for run in runs if run["non_host"]]
+    length = sum(run["non_host"] * run["mean_length"] for run in used) / account["non_host"]
+    return {**sample, "status": "ok", "reason": "", **account, "mean_length": round(length, 1)}
+
+
+def classify(
+    mates: Sequence[Sequence[str]],
+    database: Path,
+    report: Path,
+    confidence: float,
+    min_hit_groups: int,
+    threads: int,
+    log: Path,
+    fragments: int,
+) -> Report:
+    """Classify FASTQ files with Kraken2, and hold the report against what it was given.
+
+    Parameters
+    ----------
+    mates
+        Files of the first mates, and of the second ones if they are pairs. All plain, or all .gz.
+    fragments
+        Those in the files.
+
+    Raises
+    ------
+    moodbiome.tools.ToolError, ValueError
+        As `classify_sample`.
+    """
     command = ["kraken2", "--db", str(database), "--threads", str(threads), "--memory-mapping"]
     command += ["--confidence", str(confidence), "--minimum-hit-groups", str(min_hit_groups)]
     command += ["--report", str(report), "--report-minimizer-data", "--output", "-"]
-    command += ["--gzip-compressed", *(["--paired"] if paired else []), *files]
-    run_pipe([command], log)
-
+    command += ["--gzip-compressed"] if mates[0][0].endswith(".gz") else []
+    command += ["--paired"] if len(mates) > 1 else []
+    run_pipe([[*command, *(file for files in zip(*mates, strict=True) for file in files)]], log)
     restore_rank_codes(report, database / "taxo.k2d")
-    tree = read_report(report, fragments=account["non_host"])
-    account |= {"unclassified": tree.unclassified, "classified": tree.classified}
-    account |= {"bacterial": domain(tree, "Bacteria"), "archaeal": domain(tree, "Archaea")}
-    weight = sum(runs[index]["non_host"] for index in used)
-    length = sum(runs[index]["non_host"] * runs[index]["mean_length"] for index in used) / weight
-    return {**sample, "status": "ok", "reason": "", **account, "mean_length": round(length, 1)}
+    return read_report(report, fragments=fragments)
+
+
+def used_files(
+    runs: Sequence[dict[str, Any]], r1: Sequence[str], r2: Sequence[str]
+) -> list[list[str]]:
+    """Files of the runs that have fragments: first mates, and second mates if they are pairs."""
+    used = [index for index, run in enumerate(runs) if run["non_host"]]
+    paired = runs[used[0]]["layout"] == "paired"
+    return [[files[index] for index in used] for files in ((r1, r2) if paired else (r1,))]
 
 
 def domain(report: Report, name: str) -> int:
@@ -140,7 +200,7 @@ def restore_rank_codes(report: Path, taxonomy: Path) -> None:
     whole.replace(report)
 
 
-def _why_failed(runs: list[dict[str, Any]]) -> str:
+def why_failed(runs: Sequence[dict[str, Any]]) -> str:
     """Why a sample has no result; empty if it may have one."""
     failed = [f"run {run['run']}: {run['reason']}" for run in runs if run["status"] == "failed"]
     layouts = {run["layout"] for run in runs if run["status"] == "ok"}

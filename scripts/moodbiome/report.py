@@ -100,6 +100,10 @@ class Report:
     alpha, permanova, scores, contributions, resolution, differential : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
+    sensitivity : DataFrame or None
+        results/profile/<assay>.sensitivity.tsv of all assays, with a column assay.
+    minimisers : DataFrame or None
+        The flagged rows of results/tables/<assay>.minimisers.tsv, with a column assay.
     ordinations : sequence of (assay, Ordination)
         The assay may be empty where there is only one.
     evidence, claims, sources : DataFrame or None
@@ -107,7 +111,8 @@ class Report:
     metadata : DataFrame or None
         One row a sample, with the column of cohort.group.
     provenance : mapping
-        `databases` (assay -> {sha256, files}), `versions` (tool -> version), `seed`, `inputs`.
+        `databases` (assay -> {sha256, files}), `versions` (tool -> version), `confidence` (by
+        assay), `seed`, `inputs`.
     not_run : sequence of NotRun
     """
 
@@ -115,6 +120,8 @@ class Report:
     ledger: pd.DataFrame
     status: pd.DataFrame
     genus_counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    sensitivity: pd.DataFrame | None = None
+    minimisers: pd.DataFrame | None = None
     alpha: pd.DataFrame | None = None
     ordinations: Sequence[tuple[str, Ordination]] = ()
     permanova: pd.DataFrame | None = None
@@ -162,6 +169,8 @@ def render(report: Report, template: Path) -> str:
         ledger_total=_ledger_total(report.ledger),
         status=_status_table(report),
         taxa=_section(report, "taxa", _any_counts(report), _taxa_figures),
+        sensitivity=[_sensitivity(report, assay) for assay in _sensitivity_assays(report)],
+        minimisers=_minimiser_sentences(report),
         alpha=_section(report, "alpha", report.alpha, _alpha_figures),
         ordination=_section(report, "ordination", report.ordinations, _ordination_figures),
         permanova=_permanova_sentences(report),
@@ -182,7 +191,11 @@ def render(report: Report, template: Path) -> str:
         differential=_section(report, "differential", report.differential, _differential_figures),
         differential_summary=_differential_summary(report),
         power=_power_note(report),
-        methods=methods(report.config, report.provenance.get("versions", {})),
+        methods=methods(
+            report.config,
+            report.provenance.get("versions", {}),
+            report.provenance.get("confidence", {}),
+        ),
         databases=_databases(report),
         versions=_pairs(report.provenance.get("versions", {}), "Software", "Tool", "Version"),
         settings=_pairs(_flat(report.config), "Settings of the run", "Setting", "Value"),
@@ -297,7 +310,11 @@ def citation_url(identifier: str) -> str:
     return ""
 
 
-def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tuple[str, str]]:
+def methods(
+    config: Mapping[str, Any],
+    versions: Mapping[str, str],
+    confidence: Mapping[str, float] | None = None,
+) -> list[tuple[str, str]]:
     """The methods in words, from the settings and the versions of the tools.
 
     Parameters
@@ -305,6 +322,8 @@ def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tupl
     config : mapping
         As in config/config.yaml; a section that is absent gets no paragraph.
     versions : mapping of tool to version
+    confidence : mapping of assay to float
+        What was classified with, where the setting leaves it to the size of the database.
 
     Returns
     -------
@@ -343,8 +362,8 @@ def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tupl
     if profile := config.get("profile"):
         paragraph = (
             f"Fragments were classified with {tool('Kraken2')} (confidence "
-            f"{profile['confidence']:g}, at least {profile['min_hit_groups']} minimiser hit "
-            "groups). "
+            f"{_confidence_words(profile['confidence'], confidence or {})}, at least "
+            f"{profile['min_hit_groups']} minimiser hit groups). "
         )
         paragraph += (
             "Counts at each rank were re-estimated by the method of Bracken from taxa with at "
@@ -357,6 +376,18 @@ def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tupl
             if profile["reestimate"]
             else "Counts at each rank are those of the clade, not re-estimated."
         )
+        if minimisers := profile.get("minimisers"):
+            paragraph += (
+                f" Taxa with fewer than {minimisers['min_distinct']:,} distinct minimisers in a "
+                f"sample, and with less than {100 * minimisers['min_distinct_share']:g} % of what "
+                "as many average fragments of it hold, were "
+                + (
+                    "flagged (amplicons and viruses are not judged)."
+                    if minimisers["action"] == "flag"
+                    else "dropped there and their fragments left unassigned (amplicons and "
+                    "viruses are not judged)."
+                )
+            )
         if tables := config.get("tables"):
             paragraph += (
                 " A sample with fewer than "
@@ -425,6 +456,24 @@ def methods(config: Mapping[str, Any], versions: Mapping[str, str]) -> list[tupl
             )
         )
     return text
+
+
+def _confidence_words(setting: float | str, chosen: Mapping[str, float]) -> str:
+    """The confidence in words.
+
+    >>> _confidence_words(0.05, {})
+    '0.05'
+    >>> _confidence_words("auto", {"shotgun": 0.2, "amplicon": 0.1})
+    '0.2 for shotgun and 0.1 for amplicon, by the size of the database'
+    """
+    if not isinstance(setting, str):
+        return f"{setting:g}"
+    if len(set(chosen.values())) == 1:
+        values = f"{next(iter(chosen.values())):g}, "
+    else:
+        several = [f"{value:g} for {assay}" for assay, value in chosen.items()]
+        values = f"{_enumerated(several)}, " if several else ""
+    return f"{values}by the size of the database"
 
 
 _TOOL_REFERENCES = (
@@ -1266,6 +1315,100 @@ def _ledger_total(ledger: pd.DataFrame) -> Table:
         _LEDGER_SOURCE,
         integers=columns,
     )
+
+
+class _Sensitivity(NamedTuple):
+    """What other settings would have given of one assay, in a sentence and in a table."""
+
+    sentence: str
+    table: Table | None
+
+
+def _sensitivity_assays(report: Report) -> list[str]:
+    table = _present(report.sensitivity)
+    return [] if table is None else list(dict.fromkeys(table["assay"].astype(str)))
+
+
+def _sensitivity(report: Report, assay: str) -> _Sensitivity:
+    assert report.sensitivity is not None
+    rows = report.sensitivity[report.sensitivity["assay"].astype(str) == assay]
+    missing = rows[rows["n_genera"].isna()]
+    said = [f"{row.sample}: {row.note}" for row in missing.itertuples()]
+    aside = f" Not measured: {'; '.join(said)}." if said else ""
+    name = f"{assay[:1].upper()}{assay[1:]}"
+    measured = rows.drop(index=missing.index)
+    if measured.empty:
+        return _Sensitivity(f"{name}: no sample could be measured.{aside}", None)
+    settings = ["confidence", "min_fragments", "minimisers"]
+    measured = measured.assign(minimisers=measured["minimisers"].fillna(""))
+    of_setting = measured.groupby(settings, sort=False)
+    mean = of_setting[["classified_share", "n_genera", "n_lost", "n_gained"]].mean()
+    mean.insert(2, "bray_curtis", of_setting["bray_curtis"].max())
+    # The run's own setting stands first in every sample.
+    own, others = mean.iloc[0], mean.iloc[1:]
+    n = measured["sample"].nunique()
+    sentence = f"{name}, {count_of(n, 'sample')}: "
+    if others["bray_curtis"].isna().all():
+        sentence += "no genus is left to compare."
+    else:
+        at = int(others["bray_curtis"].argmax())
+        worst = others.iloc[at]
+        changed = [
+            f"{words} {value if isinstance(value, str) else f'{value:g}'}"
+            for words, value, kept in zip(
+                ("confidence", "least fragments", "minimisers"),
+                others.index[at],
+                mean.index[0],
+                strict=True,
+            )
+            if value != kept
+        ]
+        sentence += (
+            f"of the settings tried, {_enumerated(changed)} changes the genera most, by a "
+            f"Bray-Curtis distance of up to {worst['bray_curtis']:.2g}, with "
+            f"{worst['n_genera']:.3g} genera a sample instead of {own['n_genera']:.3g}. "
+            "What a result owes to one setting, this table shows."
+        )
+    shown = mean.reset_index()
+    shown.insert(0, "setting", ["of this run", *[""] * len(others)])
+    shown["classified_share"] = (100 * shown["classified_share"]).round(1)
+    shown["bray_curtis"] = shown["bray_curtis"].round(4)
+    if not shown["minimisers"].any():
+        shown = shown.drop(columns="minimisers")
+    table = _as_table(
+        shown,
+        f"Other settings, one changed at a time, {assay}: means over {count_of(n, 'sample')} "
+        f"(the distance: the largest), first {int(measured['fragments'].max()):,} fragments of "
+        "each at most, genera before re-estimation. Lost and gained: genera, against this run",
+        f"results/profile/{assay}.sensitivity.tsv",
+        headings={
+            "min_fragments": "least fragments",
+            "classified_share": "classified, %",
+            "n_genera": "genera",
+            "bray_curtis": "Bray-Curtis distance",
+            "n_lost": "lost",
+            "n_gained": "gained",
+        },
+    )
+    return _Sensitivity(sentence + aside, table)
+
+
+def _minimiser_sentences(report: Report) -> list[str]:
+    """What was flagged for too few distinct minimisers, genus by genus in the most samples."""
+    table = _present(report.minimisers)
+    if table is None:
+        return []
+    sentences = []
+    for assay, part in table[table["rank"] == "genus"].groupby("assay"):
+        common = (
+            part.groupby("name")["sample"].nunique().sort_values(ascending=False, kind="stable")
+        )
+        named = [f"{name} (in {count_of(n, 'sample')})" for name, n in common.items()]
+        sentences.append(
+            f"Genera seen in so few places of their genomes that they may not be there "
+            f"({assay}): {listed(named)}. Every case: results/tables/{assay}.minimisers.tsv."
+        )
+    return sentences
 
 
 def _permanova_sentences(report: Report) -> list[str]:

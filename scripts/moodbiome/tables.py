@@ -1,7 +1,7 @@
 """Feature tables: counts by rank for a cohort, in which every fragment is in one row."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from os import PathLike
 
@@ -27,6 +27,7 @@ def build_counts(
     distribution: Distribution | Mapping[str, Distribution] | None,
     rank: str,
     threshold: int,
+    excluded: Mapping[str, Collection[int]] | None = None,
 ) -> pd.DataFrame:
     """Count the fragments of every sample by taxon of a rank.
 
@@ -44,6 +45,8 @@ def build_counts(
     threshold : int
         A taxon with fewer fragments in a sample, before re-estimation, is not reported in that
         sample; its fragments are unassigned.
+    excluded : mapping of sample to taxon ids, optional
+        Taxa that are not reported in a sample either, however many fragments they have there.
 
     Returns
     -------
@@ -71,7 +74,8 @@ def build_counts(
         samples.append(sample)
         taxa.add(sample, report)
         known = _distribution_of(sample, report, distribution)
-        parts.append(estimate_sample(report, known, RANK_CODES[rank], threshold))
+        not_here = (excluded or {}).get(sample, ())
+        parts.append(estimate_sample(report, known, RANK_CODES[rank], threshold, not_here))
         unclassified.append(report.unclassified)
         total.append(report.total)
     _check_samples(samples)

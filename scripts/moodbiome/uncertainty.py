@@ -34,6 +34,7 @@ def sample_intervals(
     draws: int,
     seed: int,
     removed: Mapping[str, Collection[int]] | None = None,
+    excluded: Mapping[str, Mapping[str, Collection[int]]] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """95 % interval of the abundance of every taxon that a sample has, by rank.
 
@@ -52,6 +53,8 @@ def sample_intervals(
         The run's seed. Draws depend on it and on the sample's name only.
     removed : mapping of rank to taxon ids, optional
         Taxa taken out of the counts of the rank, such as contaminants.
+    excluded : mapping of rank to a mapping of sample to taxon ids, optional
+        Taxa that the counts were made without, as for `moodbiome.tables.build_counts`.
 
     Returns
     -------
@@ -95,8 +98,10 @@ def sample_intervals(
         prior = random.standard_gamma(_PRIOR, size=draws)
         for rank in ranks:
             out = np.array(sorted((removed or {}).get(rank, ())), dtype=np.int64)
+            without = (excluded or {}).get(rank, {}).get(sample, ())
             cells = _intervals(
-                report, distribution.get(sample), RANK_CODES[rank], threshold, direct, prior, out
+                *(report, distribution.get(sample), RANK_CODES[rank], threshold),
+                *(direct, prior, out, without),
             )
             parts[rank].append([np.full(len(cells[0]), sample, dtype=object), *cells])
     return {rank: _table(of_rank) for rank, of_rank in parts.items()}
@@ -110,10 +115,11 @@ def _intervals(
     direct: Floats,
     prior: Floats,
     removed: NDArray[np.int64],
+    excluded: Collection[int],
 ) -> list[NDArray[np.generic]]:
     """Columns of one sample and rank, without the sample's name."""
-    found = estimate_sample(report, distribution, level, threshold)
-    assigned, estimate = reestimate_draws(report, distribution, level, threshold, direct)
+    found = estimate_sample(report, distribution, level, threshold, excluded)
+    assigned, estimate = reestimate_draws(report, distribution, level, threshold, direct, excluded)
     kept = np.flatnonzero((found.estimate > 0) & ~np.isin(found.taxon_id, removed))
     kept = kept[np.argsort(found.taxon_id[kept])]
     assigned, estimate = assigned[kept], estimate[kept]

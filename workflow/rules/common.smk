@@ -25,6 +25,7 @@ from moodbiome.database import (
 )
 from moodbiome.faults import as_message
 from moodbiome.inputs import check_inputs
+from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
 from moodbiome.staging import keep_copies, node_folder
 
@@ -151,6 +152,28 @@ def clean_files(suffix):
     """Input function: files of this suffix for each run of a sample."""
     pattern = f"results/reads/{{assay}}/{{sample}}/{{run}}.{suffix}"
     return lambda wildcards: of_units(pattern, units_of(wildcards))
+
+
+def sensitivity_samples(assay):
+    """Samples of an assay to try other settings on: spread over the sheet, no controls."""
+    usable = [
+        sample
+        for sample, sample_assay in sheet.samples
+        if sample_assay == assay
+        and sheet.metadata[sample]["sample_type"] == "sample"
+        and not sheet.metadata[sample]["exclude"]
+    ]
+    return spread(usable, config["profile"]["sensitivity"]["samples"])
+
+
+def sensitivity_files(suffix):
+    """Input function: files of this suffix for each run of those samples."""
+    pattern = f"results/reads/{{assay}}/{{sample}}/{{run}}.{suffix}"
+    return lambda wildcards: [
+        file
+        for sample in sensitivity_samples(wildcards.assay)
+        for file in of_units(pattern, UNITS[sample, wildcards.assay])
+    ]
 
 
 def host_index(wildcards):

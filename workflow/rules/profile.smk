@@ -1,4 +1,4 @@
-"""Clean reads -> one Kraken2 report a sample."""
+"""Clean reads -> one Kraken2 report a sample; what other settings would have given."""
 
 
 rule classify_reads:
@@ -32,3 +32,33 @@ rule classify_reads:
         code=code("classify_reads"),
     script:
         "../../scripts/classify_reads.py"
+
+
+rule measure_sensitivity:
+    """Classify the first fragments of a few samples with other settings."""
+    input:
+        r1=sensitivity_files("clean.R1.fastq.gz"),
+        r2=sensitivity_files("clean.R2.fastq.gz"),
+        clean=sensitivity_files("clean.json"),
+        database=database_files,
+        fingerprint=ancient("results/provenance/database.{assay}.json"),
+    output:
+        "results/profile/{assay}.sensitivity.tsv",
+    log:
+        "logs/measure_sensitivity/{assay}.log",
+    conda:
+        "../../envs/profile.yaml"
+    threads: 4
+    resources:
+        mem_mb=classification_memory,
+        database=1,
+    params:
+        samples=lambda wildcards: sensitivity_samples(wildcards.assay),
+        fragments=config["profile"]["sensitivity"]["fragments"],
+        confidence=config["profile"]["confidence"],
+        min_hit_groups=config["profile"]["min_hit_groups"],
+        min_fragments=config["profile"]["min_fragments"],
+        minimisers=config["profile"]["minimisers"],
+        code=code("measure_sensitivity"),
+    script:
+        "../../scripts/measure_sensitivity.py"

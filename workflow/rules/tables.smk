@@ -20,6 +20,7 @@ rule build_tables:
         lengths="results/tables/{assay}.read_lengths.tsv",
         contaminants="results/tables/{assay}.contaminants.tsv",
         burden="results/tables/{assay}.contaminant_burden.tsv",
+        minimisers="results/tables/{assay}.minimisers.tsv",
     log:
         "logs/build_tables/{assay}.log",
     conda:
@@ -28,6 +29,7 @@ rule build_tables:
         ranks=RANKS,
         min_fragments=config["profile"]["min_fragments"],
         read_length=config["profile"]["read_length_bp"],
+        minimisers=config["profile"]["minimisers"],
         controls=config["controls"],
         draws=config["tables"]["interval_draws"],
         seed=config["seed"],
