@@ -22,6 +22,7 @@ provenance = {
         "reads": {file["file"]: file["sha256"] for check in checks for file in check["files"]},
         "samples": sha256(Path(snakemake.input.sheet)),
         "signature_taxa": sha256(Path(snakemake.input.taxa)),
+        **({"trials": sha256(Path(snakemake.input.trials))} if snakemake.input.trials else {}),
     },
     "databases": databases,
     "confidence": {

@@ -29,6 +29,10 @@ group = params.config["cohort"]["group"]
 databases = {
     Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
 }
+names = ["feature", "study", "outcome", "variable", "level", "name"]
+meta_analyses = {
+    Path(path).stem: read_tsv(path, text=names) for path in [*snake_in.pooled, *snake_in.trials]
+}
 report = Report(
     config=params.config,
     ledger=read_tsv(snake_in.ledger),
@@ -60,6 +64,7 @@ report = Report(
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),
     differential=read_tsv(snake_in.differential),
+    **meta_analyses,
     metadata=read_tsv(snake_in.metadata, text=[group] if group else []),
     provenance={
         "databases": databases,

@@ -22,6 +22,7 @@ Tables to results
 - diversity, permanova          alpha, beta, ordination; differences between groups
 - comparison                    one assay's samples compared as wholes
 - formula, association          model formulas; which taxa go with which variable
+- meta_analysis, trials         effects pooled over studies; a table of trials
 - evidence, signature           what has been published; the score of each sample
 - figures, report               what people see
 

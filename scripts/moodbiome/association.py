@@ -26,6 +26,7 @@ COLUMNS = [
     "effect",
     "low",
     "high",
+    "se",
     "p",
     "q",
     "n",
@@ -433,9 +434,9 @@ def linear_models(
     -------
     DataFrame
         One row a tested taxon and column of the design: ``taxon_id, name, term, effect, low, high,
-        p, q, n, prevalence, method, effect_unit``. `q` is Benjamini-Hochberg over the taxa of one
-        term. Sorted by term (order of the design), p, taxon_id. A taxon without residual variation
-        has empty low, high, p and q.
+        se, p, q, n, prevalence, method, effect_unit``. `q` is Benjamini-Hochberg over the taxa of
+        one term. Sorted by term (order of the design), p, taxon_id. A taxon without residual
+        variation has empty low, high, se, p and q.
 
     Raises
     ------
@@ -568,6 +569,7 @@ def _tidy(
                 "effect": effect,
                 "low": effect - margin,
                 "high": effect + margin,
+                "se": error,
                 "p": p,
                 "q": q,
                 "n": len(design.matrix),

@@ -41,15 +41,15 @@ def read_tsv(path: str, text: Sequence[str] = ()) -> pd.DataFrame:
     )
 
 
-def read_cohort(status: str, metadata: str, group: str = "") -> pd.DataFrame:
+def read_cohort(status: str, metadata: str, *text: str) -> pd.DataFrame:
     """Read the status of every sample and assay, with the sample's metadata.
 
     Parameters
     ----------
     status, metadata
         Paths of ``sample_status.tsv`` and ``metadata.tsv``.
-    group
-        Column of the groups, which is text whatever it looks like; empty if there is none.
+    text
+        Columns that are text whatever they look like, as that of the groups; empty names are none.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def read_cohort(status: str, metadata: str, group: str = "") -> pd.DataFrame:
         `is_usable` says whether the sample takes part in comparisons.
     """
     state = read_tsv(status).fillna({"reason": ""})
-    known = read_tsv(metadata, text=[group] if group else []).drop(
+    known = read_tsv(metadata, text=[name for name in text if name]).drop(
         columns=["sample_type", "exclude"]
     )
     cohort = state.merge(known, on="sample", how="left", validate="many_to_one")

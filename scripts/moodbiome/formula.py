@@ -46,6 +46,31 @@ def formula_of(group: str) -> str:
     return f"~ {group}" if is_plain else f'~ Q("{group}")'
 
 
+def without_column(formula: str, column: str) -> str:
+    """The formula without the terms that read a column, its random intercept included.
+
+    Raises
+    ------
+    NotRun
+        If no term is left, or the formula cannot be read.
+
+    Examples
+    --------
+    >>> without_column("~ group * study + age + (1|subject)", "study")
+    '~ group + age + (1|subject)'
+    """
+    fixed, group = split_formula(formula)
+    kept = [
+        term
+        for term in describe(fixed, formula).rhs_termlist
+        if term.factors and not any(column in names_in(factor.code) for factor in term.factors)
+    ]
+    if not kept:
+        raise NotRun(f"formula {formula!r} has no term beside {column!r}")
+    terms = [term.name() for term in kept]
+    return "~ " + " + ".join([*terms, f"(1|{group})"] if group not in (None, column) else terms)
+
+
 def split_formula(formula: str) -> tuple[str, str | None]:
     """The fixed part of a formula, and the column of its random intercept."""
     text = formula.strip()

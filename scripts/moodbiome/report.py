@@ -108,6 +108,8 @@ class Report:
         The assay may be empty where there is only one.
     evidence, claims, sources : DataFrame or None
         config/evidence/taxa.tsv, claims.tsv and sources.tsv.
+    pooled, by_cohort, trials, trials_pooled : DataFrame or None
+        As written by pool_cohorts and pool_trials; None, and no section, where they are not set.
     metadata : DataFrame or None
         One row a sample, with the column of cohort.group.
     provenance : mapping
@@ -132,6 +134,10 @@ class Report:
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
     differential: pd.DataFrame | None = None
+    pooled: pd.DataFrame | None = None
+    by_cohort: pd.DataFrame | None = None
+    trials: pd.DataFrame | None = None
+    trials_pooled: pd.DataFrame | None = None
     metadata: pd.DataFrame | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     not_run: Sequence[NotRun] = ()
@@ -196,6 +202,13 @@ def render(report: Report, template: Path) -> str:
             report.provenance.get("versions", {}),
             report.provenance.get("confidence", {}),
         ),
+        pooled=None
+        if report.pooled is None
+        else _section(report, "pooled", report.pooled, _pooled_figures),
+        trials=None
+        if report.trials is None
+        else _section(report, "trials", report.trials, _trial_figures),
+        trials_table=_trials_table(report),
         databases=_databases(report),
         versions=_pairs(report.provenance.get("versions", {}), "Software", "Tool", "Version"),
         settings=_pairs(_flat(report.config), "Settings of the run", "Setting", "Value"),
@@ -493,6 +506,7 @@ _ANALYSES = {
     "signature": "signature score",
     "contributions": "contributions to the score",
     "differential": "differential abundance",
+    "pooled": "effects pooled over studies",
 }
 _STATUS_WORDS = {
     "failed": "failed: no result",
@@ -849,6 +863,59 @@ def _differential_summary(report: Report) -> Table | None:
     return _as_table(
         counted, "Taxa tested, by term and method", "results/statistics/differential.tsv"
     )
+
+
+def _pooled_figures(report: Report) -> list[_Shown]:
+    assert report.pooled is not None
+    assert report.by_cohort is not None
+    shown: list[_Shown] = []
+    group = _setting(report, "cohort", "group", "")
+    several = len(_assays(report.pooled)) > 1
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    for (assay, term), part in report.pooled.groupby(["assay", "term"], sort=False):
+        if group and _variable(str(term)) != group:
+            continue
+        own = report.by_cohort[
+            (report.by_cohort["assay"] == assay) & (report.by_cohort["term"] == term)
+        ]
+        for method, rows in part.groupby("method", sort=False):
+            figure = figures.pooled_effects(
+                rows,
+                own[own["method"] == method],
+                limit,
+                _term_words(report, str(term)),
+                _key(f"pooled-{method}-{len(shown) + 1}", str(assay)),
+            )
+            shown.append(_show(figure, str(assay) if several else ""))
+    return shown
+
+
+def _trial_figures(report: Report) -> list[_Shown]:
+    assert report.trials is not None
+    assert report.trials_pooled is not None
+    shown = []
+    whole = report.trials_pooled[report.trials_pooled["analysis"] == "all"]
+    rows = {str(row["outcome"]): row for _, row in whole.iterrows()}
+    used = report.trials[report.trials["is_pooled"].astype(bool)]
+    for number, (outcome, part) in enumerate(used.groupby("outcome", sort=True), start=1):
+        for draw in (figures.forest, figures.funnel):
+            key = _key(f"{draw.__name__}-{number}", "")
+            shown.append(_show(draw(part, rows[str(outcome)], plain(str(outcome)), key)))
+    return shown
+
+
+def _trials_table(report: Report) -> Table | None:
+    table = _present(report.trials_pooled)
+    if table is None:
+        return None
+    columns = [
+        *("outcome", "analysis", "variable", "level", "k", "effect", "low", "high", "p", "tau2"),
+        *("i2", "significance_depends_on", "reason"),
+    ]
+    shown = table[columns].assign(
+        analysis=table["analysis"].map(plain), outcome=table["outcome"].map(plain)
+    )
+    return _as_table(shown, "Trials pooled", "results/statistics/trials_pooled.tsv")
 
 
 def _power_note(report: Report) -> str:

@@ -90,6 +90,7 @@ def check_against_sheet(settings: dict[str, Any], sheet: Sheet, folder: Path) ->
         faults += _primer_faults(settings["reads"]["primers"], folder / "primers.tsv")
     faults += _read_length_faults(settings, sheet, manifest)
     faults += _signature_faults(settings["signature"]["taxa"])
+    faults += _trials_faults(settings["statistics"]["trials"])
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
         if rank not in settings["tables"]["ranks"]:
@@ -164,6 +165,15 @@ def _signature_faults(taxa: str) -> list[Fault]:
     except ValueError as error:
         return [Fault(place, str(error), "see config/evidence/README.md")]
     return []
+
+
+def _trials_faults(trials: str) -> list[Fault]:
+    if not trials:
+        return []
+    # pandas takes a second to import, and most runs have no trials.
+    from moodbiome.trials import read_trials
+
+    return read_trials(Path(trials))[1]
 
 
 def _host_faults(host: dict[str, str], manifest: Mapping[str, Database]) -> list[Fault]:
@@ -245,10 +255,21 @@ def _column_faults(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
     except NotRun as error:
         mend = "write it as in '~ group + age'"
         faults.append(Fault("config: statistics.formula", error.reason, mend))
+    study = settings["cohort"]["study"]
+    named += [("cohort.study", study)] if study else []
     for key, column in named:
         if column not in sheet.columns:
             mend = f"{suggestion(column, sheet.columns)}Columns are: {', '.join(sheet.columns)}"
             faults.append(Fault(f"config: {key}", f"the sheet has no column {column!r}", mend))
+    if study and study == group:
+        mend = "name the column that tells the studies apart, or leave cohort.study empty"
+        faults.append(Fault("config: cohort.study", f"is cohort.group too ({group!r})", mend))
+    elif study in sheet.columns:
+        studies = {cells[study] for cells in sheet.metadata.values() if cells.get(study)}
+        if len(studies) < 2:
+            problem = f"column {study!r} holds {len(studies)} studies: nothing to pool"
+            mend = "name each sample's study there, or leave cohort.study empty"
+            faults.append(Fault("config: cohort.study", problem, mend))
     values = sorted({cells[group] for cells in sheet.metadata.values() if cells.get(group)})
     if group in sheet.columns and reference not in values:
         mend = f"{suggestion(reference, values)}Values are: {', '.join(values) or 'none'}"

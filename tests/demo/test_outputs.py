@@ -135,6 +135,9 @@ def test_every_section_is_of_a_file_that_is_there(names):
 @pytest.mark.parametrize(("file", "documented"), TABLES, ids=[file for file, _ in TABLES])
 def test_columns_and_keys_are_those_documented(results, names, placeholders, file, documented):
     assert documented, f"docs/outputs.md: no table of columns or keys for {file}"
+    if not any(matches(name, file) for name in names):
+        # That it may be absent is held above; a unit test holds the columns of such files.
+        pytest.skip(f"the demo has no {file}")
     seen = set()
     for name in names:
         if not matches(name, file):

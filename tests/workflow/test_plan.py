@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
     written = set()
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         written |= set(re.findall(r"^ *rule (\w+):", path.read_text(), re.MULTILINE))
-    # Files and a database are given here, and MultiQC is optional.
+    # Files and a database are given here; MultiQC, several studies and trials are optional.
     optional = {
         "fetch_reads",
         "fetch_database",
@@ -23,6 +24,8 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "build_database",
         "build_kmer_distribution",
         "run_multiqc",
+        "pool_cohorts",
+        "pool_trials",
     }
     assert written - planned - optional == set()
 
@@ -116,3 +119,25 @@ def test_a_host_is_fetched_by_its_name(folder):
     assert done.returncode == 0, done.stdout
     assert re.search(r"^fetch_host +1$", done.stdout, re.MULTILINE)
     assert "build_host_index" not in done.stdout
+
+
+def test_studies_and_trials_are_pooled_where_they_are_named(folder):
+    sheet = (folder / "samples.tsv").read_text().splitlines()
+    lines = [f"{line}\t{word}" for line, word in zip(sheet, ["study", "X", "Y"], strict=True)]
+    (folder / "samples.tsv").write_text("\n".join(lines) + "\n")
+    shutil.copy(ROOT / "tests/trials/made_up.tsv", folder / "trials.tsv")
+    change_settings(folder, cohort__study="study", statistics__trials="trials.tsv")
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert {"pool_cohorts", "pool_trials"} <= set(re.findall(r"\w+", done.stdout))
+
+
+def test_faults_of_trials_and_studies_stop_the_run_before_any_job(folder):
+    table = (ROOT / "tests/trials/made_up.tsv").read_text().replace("sd_control", "sd_contrl")
+    (folder / "trials.tsv").write_text(table)
+    change_settings(folder, cohort__study="group2", statistics__trials="trials.tsv")
+    done = snakemake(folder)
+    assert done.returncode == 1
+    assert "did you mean 'sd_control'?" in done.stdout
+    assert "cohort.study: the sheet has no column 'group2'" in done.stdout
+    assert not (folder / "results").exists()

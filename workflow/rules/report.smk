@@ -23,6 +23,9 @@ ANALYSES = [
     "results/signature/resolution.tsv",
     "results/statistics/differential.tsv",
     "results/statistics/not_run.tsv",
+    *POOLED,
+    *(["results/statistics/pooled_not_run.tsv"] if POOLED else []),
+    *TRIALS,
 ]
 PAGES = [
     "results/report/cohort.html",
@@ -65,7 +68,9 @@ rule render_report:
         contributions="results/signature/contributions.tsv",
         resolution="results/signature/resolution.tsv",
         differential="results/statistics/differential.tsv",
-        not_run=["results/diversity/not_run.tsv", "results/statistics/not_run.tsv"],
+        pooled=POOLED,
+        trials=TRIALS,
+        not_run=[name for name in ANALYSES if name.endswith("not_run.tsv")],
         software=expand(
             "results/provenance/software.{environment}.tsv", environment=["reads", "profile"]
         ),
@@ -130,6 +135,7 @@ rule record_provenance:
         databases=expand("results/provenance/database.{assay}.json", assay=ASSAYS),
         sheet=config["samples"],
         taxa=EVIDENCE,
+        trials=config["statistics"]["trials"] or [],
     output:
         "results/provenance/run.json",
     log:

@@ -1,4 +1,11 @@
-"""Counts and metadata -> which taxa go with which variable."""
+"""Counts and metadata -> which taxa go with which variable, in all samples and pooled over studies."""
+
+POOLED = []
+if config["cohort"]["study"]:
+    POOLED = expand("results/statistics/{name}.tsv", name=["pooled", "by_cohort"])
+TRIALS = []
+if config["statistics"]["trials"]:
+    TRIALS = expand("results/statistics/{name}.tsv", name=["trials", "trials_pooled"])
 
 
 rule test_associations:
@@ -32,3 +39,60 @@ rule test_associations:
         code=code("test_associations"),
     script:
         "../../scripts/test_associations.py"
+
+
+if POOLED:
+
+    rule pool_cohorts:
+        """Analyse each study alone, and pool its effects with those of the others."""
+        input:
+            counts=expand(
+                "results/tables/{assay}.{rank}.counts.tsv",
+                assay=ASSAYS,
+                rank=config["statistics"]["rank"],
+            ),
+            ledger="results/tables/ledger.tsv",
+            status="results/tables/sample_status.tsv",
+            metadata="results/tables/metadata.tsv",
+            alpha="results/diversity/alpha.tsv",
+            scores="results/signature/scores.tsv",
+        output:
+            pooled="results/statistics/pooled.tsv",
+            by_cohort="results/statistics/by_cohort.tsv",
+            not_run="results/statistics/pooled_not_run.tsv",
+        log:
+            "logs/pool_cohorts.log",
+        conda:
+            "../../envs/python.yaml"
+        resources:
+            mem_mb=2000,
+        params:
+            assays=ASSAYS,
+            formula=config["statistics"]["formula"],
+            group=config["cohort"]["group"],
+            reference=config["cohort"]["reference"],
+            study=config["cohort"]["study"],
+            min_prevalence=config["statistics"]["min_prevalence"],
+            min_mean_abundance=config["statistics"]["min_mean_abundance"],
+            code=code("pool_cohorts"),
+        script:
+            "../../scripts/pool_cohorts.py"
+
+
+if TRIALS:
+
+    rule pool_trials:
+        """Pool the trials of a table: by outcome, by subgroup, and against moderators."""
+        input:
+            config["statistics"]["trials"],
+        output:
+            trials="results/statistics/trials.tsv",
+            pooled="results/statistics/trials_pooled.tsv",
+        log:
+            "logs/pool_trials.log",
+        conda:
+            "../../envs/python.yaml"
+        params:
+            code=code("pool_trials"),
+        script:
+            "../../scripts/pool_trials.py"
