@@ -9,9 +9,13 @@ from moodbiome.ledger import LEDGER, read_length_warning, reconcile, sample_stat
 from moodbiome.sheet import read_sheet
 
 output = snakemake.output
-sheet, _ = read_sheet(Path(snakemake.input.sheet))
+sheet, _ = read_sheet(Path(snakemake.input.sheet), snakemake.params.imported)
 metadata = tidy_metadata(sheet.metadata, read_dictionary(Path(snakemake.input.dictionary)))
 profiles = [json.loads(Path(file).read_text()) for file in snakemake.input.profiles]
+for file in snakemake.input.imported:
+    profiles += json.loads(Path(file).read_text())
+place = {key: number for number, key in enumerate(sheet.samples)}
+profiles.sort(key=lambda profile: place[profile["sample"], profile["assay"]])
 
 STATUS = ["sample", "assay", "sample_type", "status", "reason", "warnings"]
 
@@ -23,7 +27,8 @@ for assay, file in zip(snakemake.params.assays, snakemake.input.burdens, strict=
             if row["rank"] == "genus":
                 contaminant[row["sample"], assay] = row["contaminant_fragments"]
 read_lengths = {}
-for assay, file in zip(snakemake.params.assays, snakemake.input.lengths, strict=True):
+for file in snakemake.input.lengths:
+    assay = Path(file).name.split(".")[0]
     with Path(file).open() as lines:
         for row in csv.DictReader(lines, delimiter="\t"):
             used = row["distribution_length_bp"]
@@ -36,7 +41,7 @@ for profile in profiles:
     flow = [profile[column] for column in LEDGER]
     ledger.append([*key, *flow, contaminant.get(tuple(key))])
     found = sample_status(profile, cells["exclude"], snakemake.params.low_depth)
-    odd_length = read_length_warning(profile["mean_length"], read_lengths[tuple(key)])
+    odd_length = read_length_warning(profile["mean_length"], read_lengths.get(tuple(key)))
     warnings = [*profile["warnings"], *([odd_length] if odd_length else [])]
     status.append([*key, cells["sample_type"], *found, "; ".join(warnings)])
 

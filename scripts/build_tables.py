@@ -8,10 +8,10 @@ import pandas as pd
 
 from moodbiome.bracken import choose_read_length, read_distribution
 from moodbiome.cohort import write_tsv
-from moodbiome.contaminants import COLUMNS as CONTAMINANT_COLUMNS
-from moodbiome.contaminants import Controls, apply, burden, find_contaminants
+from moodbiome.contaminants import Controls, screen
 from moodbiome.database import kmer_distributions
 from moodbiome.dictionary import read_dictionary, tidy_metadata
+from moodbiome.feature_tables import as_taxpasta
 from moodbiome.kraken import read_report
 from moodbiome.minimisers import COLUMNS as MINIMISER_COLUMNS
 from moodbiome.minimisers import Limits, flagged_taxa, has_minimisers, minimiser_rows
@@ -70,21 +70,17 @@ held = [
 ]
 write_tsv(pd.DataFrame(held, columns=list(MINIMISER_COLUMNS)), output.minimisers)
 
-scores, burdens, removed, dropped = [], [], {}, {}
-for rank, tsv, biom in zip(params.ranks, output.counts, output.biom, strict=True):
-    if params.minimisers["action"] == "drop":
-        dropped[rank] = {key: flagged_taxa(report, rank, limits) for key, report in judged.items()}
-    counts = build_counts(reports, by_sample, rank, params.min_fragments, dropped.get(rank))
-    found, why_not = find_contaminants(counts, controls)
-    said.append(f"{rank}: {len(counts) - 2} taxa in {len(reports)} samples. {why_not}")
-    if found is not None:
-        scores.append(found.assign(rank=rank))
-        burdens.append(burden(counts, found).assign(rank=rank, action=controls.action))
-        before, counts = counts, apply(counts, found, controls.action)
-        removed[rank] = before.index.difference(counts.index)
-    write_counts(counts, tsv)
-    write_biom(counts, biom, title=f"{assay}.{rank}")
-
+dropped = {}
+if params.minimisers["action"] == "drop":
+    dropped = {
+        rank: {key: flagged_taxa(report, rank, limits) for key, report in judged.items()}
+        for rank in params.ranks
+    }
+before = {
+    rank: build_counts(reports, by_sample, rank, params.min_fragments, dropped.get(rank))
+    for rank in params.ranks
+}
+counts, scores, burdens, screened = screen(before, controls)
 intervals = sample_intervals(
     reports,
     by_sample,
@@ -92,17 +88,16 @@ intervals = sample_intervals(
     params.min_fragments,
     draws=params.draws,
     seed=params.seed,
-    removed=removed,
+    removed={rank: before[rank].index.difference(counts[rank].index) for rank in params.ranks},
     excluded=dropped,
 )
-for rank, path in zip(params.ranks, output.intervals, strict=True):
-    write_tsv(intervals[rank], path)
-
-# A table without rows has its header; the log says why there is none.
-for parts, path, empty in [
-    (scores, output.contaminants, CONTAMINANT_COLUMNS),
-    (burdens, output.burden, ["sample", "contaminant_fragments"]),
-]:
-    table = pd.concat(parts) if parts else pd.DataFrame(columns=[*empty, "rank"])
-    write_tsv(table, path)
-Path(snakemake.log[0]).write_text("".join(f"{line}\n" for line in said))
+for rank, tsv, biom, taxpasta, interval in zip(
+    *(params.ranks, output.counts, output.biom, output.taxpasta, output.intervals), strict=True
+):
+    write_counts(counts[rank], tsv)
+    write_biom(counts[rank], biom, title=f"{assay}.{rank}")
+    write_tsv(as_taxpasta(counts[rank]), taxpasta)
+    write_tsv(intervals[rank], interval)
+write_tsv(scores, output.contaminants)
+write_tsv(burdens, output.burden)
+Path(snakemake.log[0]).write_text("".join(f"{line}\n" for line in said + screened))

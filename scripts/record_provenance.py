@@ -3,18 +3,16 @@
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from moodbiome.classification import choose_confidence
 from moodbiome.database import sha256
-from moodbiome.software import python_versions
+from moodbiome.software import python_versions, read_software
 
 checks = [json.loads(Path(file).read_text()) for file in snakemake.input.checks]
-software = pd.concat([pd.read_table(file, dtype=str) for file in snakemake.input.software])
 databases = {
     Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
     for file in snakemake.input.databases
 }
+software = read_software(snakemake.input.software)
 setting = snakemake.params.config["profile"]["confidence"]
 outputs = [*snakemake.input.analyses, *snakemake.input.pages]
 provenance = {
@@ -29,13 +27,17 @@ provenance = {
         assay: choose_confidence(setting, database["files"]["hash.k2d"]["bytes"])
         for assay, database in databases.items()
     },
+    "imports": {
+        Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
+        for file in snakemake.input.imports
+    },
     "config": snakemake.params.config,
     "seed": snakemake.params.config["seed"],
     "versions": {
         **python_versions(),
-        **dict(zip(software["tool"], software["version"], strict=True)),
+        **{row["tool"]: row["version"] for row in software},
     },
-    "tools_provided_by": dict(zip(software["tool"], software["provided_by"], strict=True)),
+    "tools_provided_by": {row["tool"]: row["provided_by"] for row in software},
     "outputs": {file: sha256(Path(file)) for file in sorted(outputs)},
 }
 Path(snakemake.output[0]).write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")

@@ -10,7 +10,7 @@ from moodbiome.cohort import read_tsv, summarise
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, render, render_sample
-from moodbiome.software import python_versions
+from moodbiome.software import python_versions, read_software
 from moodbiome.tables import read_counts
 
 snake_in, params = snakemake.input, snakemake.params
@@ -23,7 +23,7 @@ for path in snake_in.ordinations:
         shares = tuple(part[["share_PC1", "share_PC2"]].iloc[0])
         metric = Path(path).name.split(".")[1]
         ordinations.append((assay, Ordination(metric, part[["sample", "PC1", "PC2"]], shares)))
-software = pd.concat([pd.read_table(path, dtype=str) for path in snake_in.software])
+software = read_software(snake_in.software)
 notes = pd.concat([read_tsv(path) for path in snake_in.not_run])
 group = params.config["cohort"]["group"]
 databases = {
@@ -33,6 +33,22 @@ names = ["feature", "study", "outcome", "variable", "level", "name"]
 meta_analyses = {
     Path(path).stem: read_tsv(path, text=names) for path in [*snake_in.pooled, *snake_in.trials]
 }
+imports = {
+    Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.imports
+}
+
+
+def of_sequenced(paths, *text):
+    """Tables of the assays that were sequenced, in one; None if all were imported."""
+    tables = [
+        read_tsv(path, text=text).assign(assay=Path(path).name.split(".")[0]) for path in paths
+    ]
+    return pd.concat(tables) if tables else None
+
+
+minimisers = of_sequenced(snake_in.minimisers, "is_flagged", "name")
+if minimisers is not None:
+    minimisers = minimisers[minimisers["is_flagged"].eq("True")]
 report = Report(
     config=params.config,
     ledger=read_tsv(snake_in.ledger),
@@ -41,19 +57,8 @@ report = Report(
         assay: read_counts(path).reset_index()
         for assay, path in zip(params.assays, snake_in.genus, strict=True)
     },
-    sensitivity=pd.concat(
-        [
-            read_tsv(path).assign(assay=assay)
-            for assay, path in zip(params.assays, snake_in.sensitivity, strict=True)
-        ]
-    ),
-    minimisers=pd.concat(
-        [
-            table[table["is_flagged"].eq("True")].assign(assay=assay)
-            for assay, path in zip(params.assays, snake_in.minimisers, strict=True)
-            for table in [read_tsv(path, text=["is_flagged", "name"])]
-        ]
-    ),
+    sensitivity=of_sequenced(snake_in.sensitivity),
+    minimisers=minimisers,
     alpha=read_tsv(snake_in.alpha),
     ordinations=ordinations,
     permanova=read_tsv(snake_in.permanova),
@@ -68,9 +73,10 @@ report = Report(
     metadata=read_tsv(snake_in.metadata, text=[group] if group else []),
     provenance={
         "databases": databases,
+        "imports": imports,
         "versions": {
             **python_versions(),
-            **dict(zip(software["tool"], software["version"], strict=True)),
+            **{row["tool"]: row["version"] for row in software},
         },
         "seed": params.config["seed"],
         "confidence": {

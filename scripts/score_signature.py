@@ -7,7 +7,7 @@ import pandas as pd
 from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable, write_tsv
 from moodbiome.diversity import features
 from moodbiome.evidence import read_table, resolution, resolve_members
-from moodbiome.signature import score_samples
+from moodbiome.signature import IMPORTED, score_samples
 from moodbiome.tables import prokaryotes, read_counts
 from moodbiome.uncertainty import effective_counts
 
@@ -47,6 +47,10 @@ for number, assay in enumerate(params.assays):
         draws=params.draws,
         effective=effective_counts(pd.concat(map(read_tsv, intervals))),
     )
+    if assay in params.imported:
+        is_scored = score["status"] == "ok"
+        said = score.loc[is_scored, "warning"]
+        score.loc[is_scored, "warning"] = said.where(said == "", said + "; ") + IMPORTED
     score.insert(len(score.columns), "assay", assay)
     contribution.insert(len(contribution.columns), "assay", assay)
     scores.append(score)

@@ -28,13 +28,13 @@ from moodbiome.forecast import (  # noqa: E402
     readable,
     size,
 )
-from moodbiome.inputs import check_inputs  # noqa: E402
+from moodbiome.inputs import check_inputs, imported_tables  # noqa: E402
 from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
 
-# Jobs of a cohort with one assay, one database given and no MultiQC: fingerprint, software (two),
-# ledger, tables, diversity, signature, associations, report, provenance, conclusion, all.
-COHORT_JOBS, JOBS_AN_ASSAY = 10, 2
+# Jobs of a cohort: ledger, diversity, signature, associations, report, provenance, conclusion, all;
+# with reads, of tools' versions; of an assay, of fingerprint and tables. Without MultiQC.
+COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 8, 2, 2
 
 
 def main() -> int:
@@ -93,16 +93,21 @@ def merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:
 def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     """Forecast the run from its sheet, its databases and what earlier jobs took."""
     folder = Path(settings["samples"]).parent
-    paths = [[folder / file for file in unit.files] for unit in sheet.units]
+    imported = imported_tables(settings)
+    runs = [unit for unit in sheet.units if unit.assay not in imported]
+    paths = [[folder / file for file in unit.files] for unit in runs]
     # Sizes of runs given by accession are known once they are fetched.
     a_read = bytes_a_read([run[0] for run in paths if run])
     files = [[(path.stat().st_size, a_read) for path in run] for run in paths]
-    assays = {unit.assay for unit in sheet.units}
+    assays = {unit.assay for unit in runs}
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
-    host = settings["host"]
+    jobs += len({unit.assay for unit in sheet.units} - assays)
+    host = settings["host"] if runs else {"remove": False}
+    if runs:
+        jobs += SOFTWARE_JOBS
     if host["remove"] and not host["index"]:
         jobs += 1
-    jobs += sum(1 for unit in sheet.units if unit.accession)
+    jobs += sum(1 for unit in runs if unit.accession)
     databases = [settings["databases"][assay] for assay in sorted(assays)]
     for database in databases:
         if database["name"]:
@@ -123,6 +128,7 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
         ),
         rates={**DEFAULT_RATES, **known},
         rates_from=where,
+        n_imported=sum(1 for _, assay in sheet.samples if assay in imported),
     )
 
 

@@ -129,6 +129,41 @@ def find_contaminants(counts: pd.DataFrame, controls: Controls) -> tuple[pd.Data
     return found, ""
 
 
+def screen(
+    tables: Mapping[str, pd.DataFrame], controls: Controls
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, list[str]]:
+    """Look for contaminants at every rank, and do with them what the settings say.
+
+    Parameters
+    ----------
+    tables : mapping of rank to DataFrame
+        Counts, as `moodbiome.tables.build_counts` returns them.
+    controls : Controls
+
+    Returns
+    -------
+    tables : dict of rank to DataFrame
+        Without the contaminants, if `controls.action` is ``remove``.
+    scores, burdens : DataFrame
+        Of all ranks; where nothing could be looked for they have the header alone.
+    said : list of str
+        A line a rank for the log.
+    """
+    scores, burdens, said, kept = [], [], [], {}
+    for rank, counts in tables.items():
+        found, why_not = find_contaminants(counts, controls)
+        n_samples = counts.shape[1] - len(TEXT_COLUMNS)
+        said.append(f"{rank}: {len(counts) - 2} taxa in {n_samples} samples. {why_not}")
+        kept[rank] = counts
+        if found is not None:
+            scores.append(found.assign(rank=rank))
+            burdens.append(burden(counts, found).assign(rank=rank, action=controls.action))
+            kept[rank] = apply(counts, found, controls.action)
+    score = pd.concat(scores) if scores else pd.DataFrame(columns=[*COLUMNS, "rank"])
+    empty = pd.DataFrame(columns=["sample", "contaminant_fragments", "rank"])
+    return kept, score, pd.concat(burdens) if burdens else empty, said
+
+
 def prevalence_scores(
     in_controls: np.ndarray, n_controls: int, in_samples: np.ndarray, n_samples: int
 ) -> np.ndarray:

@@ -70,6 +70,7 @@ def forecast(
     database_bytes: int,
     rates: dict[str, float],
     rates_from: str,
+    n_imported: int = 0,
 ) -> Forecast:
     """Forecast a run from the sizes of its files.
 
@@ -89,6 +90,8 @@ def forecast(
         Core-seconds a million fragments, by rule.
     rates_from
         In words, for the reader.
+    n_imported
+        Samples whose feature table is imported: they need no job of their own.
 
     Examples
     --------
@@ -99,7 +102,7 @@ def forecast(
     """
     fragments = sum(round(size / a_read) for run in files for size, a_read in run[:1])
     input_bytes = sum(size for run in files for size, _ in run)
-    jobs = 2 * len(files) + n_samples + cohort_jobs
+    jobs = 2 * len(files) + n_samples - n_imported + cohort_jobs
     of_samples = fragments / 1e6 * sum(rates.values()) + jobs * SECONDS_A_JOB
     of_cohort = COHORT_SECONDS + n_samples * SECONDS_A_SAMPLE
     at_once = max(1, min(len(files), cores // JOB_THREADS))

@@ -1,5 +1,6 @@
 """Everything a user writes for a run, checked as a whole: settings, sheet, metadata, databases."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,21 @@ from moodbiome.settings import check_against_sheet, check_settings
 from moodbiome.sheet import Sheet, read_sheet
 
 
+def imported_tables(settings: Mapping[str, Any]) -> dict[str, dict[str, Path]]:
+    """Feature tables that the settings import: assay -> rank -> file; only those that are set.
+
+    >>> imported_tables({"tables": {"import": {"amplicon": {"genus": "g.tsv", "species": ""}}}})
+    {'amplicon': {'genus': PosixPath('g.tsv')}}
+    """
+    found = {
+        assay: {rank: Path(file) for rank, file in files.items() if file}
+        for assay, files in settings["tables"]["import"].items()
+    }
+    return {assay: files for assay, files in found.items() if files}
+
+
 def check_inputs(
-    settings: dict[str, Any], schema: dict[str, Any], folder: Path
+    settings: dict[str, Any], schema: dict[str, Any], folder: Path, with_tables: bool = True
 ) -> tuple[Sheet, list[Fault], list[Fault]]:
     """Find all faults of a run's inputs at once.
 
@@ -22,6 +36,8 @@ def check_inputs(
         Their JSON schema.
     folder
         ``config/``, with the data dictionary (metadata.tsv) and the manifest (databases.yaml).
+    with_tables
+        Whether imported feature tables are read too.
 
     Returns
     -------
@@ -33,7 +49,9 @@ def check_inputs(
     path = settings.get("samples")
     if not isinstance(path, str) or not path:
         return Sheet(), faults, []
-    sheet, of_sheet = read_sheet(Path(path))
+    # Settings of another form than the schema's cannot be held against anything.
+    imported = {} if faults else imported_tables(settings)
+    sheet, of_sheet = read_sheet(Path(path), imported)
     rows: dict[str, int] = {}
     for unit in sheet.units:
         rows.setdefault(unit.sample, unit.row)
@@ -44,6 +62,33 @@ def check_inputs(
     of_metadata, warnings = check_metadata(columns, fields, Path(path).name)
     if not of_metadata:
         sheet.metadata = tidy_metadata(sheet.metadata, fields)
-    # Settings of another form than the schema's cannot be held against anything.
-    against = [] if faults else check_against_sheet(settings, sheet, folder)
+    against = [] if faults else check_against_sheet(settings, sheet, folder, imported)
+    if with_tables and sheet.units and not of_metadata:
+        against += _table_faults(settings, sheet, imported)
     return sheet, [*faults, *of_sheet, *of_metadata, *against], warnings
+
+
+def _table_faults(
+    settings: Mapping[str, Any], sheet: Sheet, imported: Mapping[str, Mapping[str, Path]]
+) -> list[Fault]:
+    """What is wrong with the imported tables, and with what is asked of them."""
+    faults = []
+    for assay, files in imported.items():
+        # pandas and biom take seconds to import, and few runs need them here.
+        from moodbiome.feature_tables import read_import
+
+        samples = [sample for sample, of_assay in sheet.samples if of_assay == assay]
+        if not samples:
+            mend = f"add rows of the assay {assay!r}, or leave tables.import.{assay} empty"
+            faults.append(Fault(f"config: tables.import.{assay}", "no sample has it", mend))
+            continue
+        fragments = {sample: sheet.metadata[sample].get("fragments", "") for sample in samples}
+        found, of_tables = read_import(files, samples, fragments)
+        faults += of_tables
+        for section in ("diversity", "statistics"):
+            rank = settings[section]["rank"]
+            if found and rank not in found.by_rank:
+                problem = f"is {rank}, of which the imported table has no taxon"
+                mend = f"take one of {', '.join(found.by_rank)}, or import a table with lineages"
+                faults.append(Fault(f"config: {section}.rank", problem, mend))
+    return faults

@@ -113,8 +113,8 @@ class Report:
     metadata : DataFrame or None
         One row a sample, with the column of cohort.group.
     provenance : mapping
-        `databases` (assay -> {sha256, files}), `versions` (tool -> version), `confidence` (by
-        assay), `seed`, `inputs`.
+        `databases` (assay -> {sha256, files}), `imports` (the same of imported tables, with
+        `formats`), `versions` (tool -> version), `confidence` (by assay), `seed`, `inputs`.
     not_run : sequence of NotRun
     """
 
@@ -197,11 +197,6 @@ def render(report: Report, template: Path) -> str:
         differential=_section(report, "differential", report.differential, _differential_figures),
         differential_summary=_differential_summary(report),
         power=_power_note(report),
-        methods=methods(
-            report.config,
-            report.provenance.get("versions", {}),
-            report.provenance.get("confidence", {}),
-        ),
         pooled=None
         if report.pooled is None
         else _section(report, "pooled", report.pooled, _pooled_figures),
@@ -209,6 +204,7 @@ def render(report: Report, template: Path) -> str:
         if report.trials is None
         else _section(report, "trials", report.trials, _trial_figures),
         trials_table=_trials_table(report),
+        methods=_methods(report),
         databases=_databases(report),
         versions=_pairs(report.provenance.get("versions", {}), "Software", "Tool", "Version"),
         settings=_pairs(_flat(report.config), "Settings of the run", "Setting", "Value"),
@@ -254,6 +250,7 @@ def render_sample(report: Report, sample: str, template: Path) -> str:
         assays.append(
             {
                 "name": assay,
+                "imported": assay in report.provenance.get("imports", {}),
                 "status": plain(str(status["status"])),
                 "reason": _text(status.get("reason")),
                 "type": _type_words(report, (sample, assay)),
@@ -321,6 +318,37 @@ def citation_url(identifier: str) -> str:
     if re.fullmatch(r"PRJ[A-Z]{2}\d+", name):
         return f"https://www.ebi.ac.uk/ena/browser/view/{name}"
     return ""
+
+
+def _has_reads(report: Report) -> bool:
+    """Whether any assay was sequenced here; the tables of the others were imported."""
+    return bool(set(_assays(report.status)) - set(report.provenance.get("imports", {})))
+
+
+def _methods(report: Report) -> list[tuple[str, str]]:
+    """The methods in words: of reads only where there were any, and of imported tables."""
+    imports = report.provenance.get("imports", {})
+    of_reads = () if not imports or _has_reads(report) else ("reads", "host", "profile")
+    config = {key: part for key, part in report.config.items() if key not in of_reads}
+    text = methods(
+        config, report.provenance.get("versions", {}), report.provenance.get("confidence", {})
+    )
+    if imports:
+        tables = "; ".join(
+            f"{assay}: {', '.join(f'{form}, {name}' for name, form in found['formats'].items())}"
+            for assay, found in sorted(imports.items())
+        )
+        paragraph = (
+            f"The feature tables of these assays were given ({tables}); what was done to their "
+            "reads is not known here. Counts of higher ranks are sums over the lineages; shares "
+            "became counts by the fragments of the sample sheet. A taxon without a domain counts "
+            "as bacterial. A sample with fewer than "
+            f"{_setting(report, 'tables', 'low_depth_fragments', 0):,} bacterial and archaeal "
+            "fragments has the status low depth."
+        )
+        place = sum(1 for heading, _ in text if heading in ("Reads", "Host", "Taxa"))
+        text.insert(place, ("Imported tables", paragraph))
+    return text
 
 
 def methods(
@@ -498,6 +526,12 @@ _TOOL_REFERENCES = (
     ("Wood DE et al. (2019), Kraken 2. Genome Biology", "10.1186/s13059-019-1891-0"),
     ("Zhou H et al. (2022), LinDA. Genome Biology", "10.1186/s13059-022-02655-5"),
 )
+_OF_READS = (
+    "10.1093/bioinformatics/bty560",
+    "10.1038/nmeth.1923",
+    "10.7717/peerj-cs.104",
+    "10.1186/s13059-019-1891-0",
+)
 _ANALYSES = {
     "ledger": "read ledger",
     "alpha": "alpha diversity",
@@ -637,6 +671,8 @@ def _section(
     shown = draw(report)
     if reason:
         return _Section(shown, "Not run in part", reason)
+    if analysis == "ledger" and not shown and report.provenance.get("imports"):
+        return _Section(shown, "The feature table was imported: its reads were not seen here")
     return _Section(shown, "" if shown else "There is no value to draw")
 
 
@@ -1374,7 +1410,7 @@ def _levels(values: pd.Series) -> str:
 def _ledger_total(ledger: pd.DataFrame) -> Table:
     columns = [c for c in ledger.columns if c not in ("sample", "assay")]
     total: dict[str, Any] = {"sample": f"all {len(ledger):,}", "assay": ""}
-    total |= {name: ledger[name].sum() for name in columns}
+    total |= {name: ledger[name].sum(min_count=1) for name in columns}
     first = pd.DataFrame([total])[list(ledger.columns)]
     return _as_table(
         pd.concat([first, ledger.astype(object)], ignore_index=True),
@@ -1666,7 +1702,8 @@ def _source_name(source_id: str) -> str:
 
 def _references(report: Report) -> dict[str, Any]:
     """Every work to cite, by the alphabet, and whether one of them is marked as recalled."""
-    listed_works = {(text, doi, False) for text, doi in _TOOL_REFERENCES}
+    unused = () if _has_reads(report) else _OF_READS
+    listed_works = {(text, doi, False) for text, doi in _TOOL_REFERENCES if doi not in unused}
     sources = _present(report.sources)
     for _, row in (pd.DataFrame() if sources is None else sources).iterrows():
         text, identifier = _text(row["citation"]), _text(row.get("doi_or_pmid"))
@@ -1700,16 +1737,19 @@ def _databases(report: Report) -> Table | None:
             "bytes": entry.get("bytes"),
             "sha256": entry.get("sha256", ""),
         }
-        for assay, database in sorted(report.provenance.get("databases", {}).items())
+        for kind, key in (("database", "databases"), ("import", "imports"))
+        for assay, found in sorted(report.provenance.get(key, {}).items())
         for name, entry in [
-            ("whole database", {"sha256": database.get("sha256", "")}),
-            *sorted(database.get("files", {}).items()),
+            (f"whole {kind}", {"sha256": found.get("sha256", "")}),
+            *sorted(found.get("files", {}).items()),
         ]
     ]
     if not rows:
         return None
     return _as_table(
-        pd.DataFrame(rows), "Fingerprint of the databases", "results/provenance/run.json"
+        pd.DataFrame(rows),
+        "Fingerprint of the databases and imported tables",
+        "results/provenance/run.json",
     )
 
 
@@ -1819,7 +1859,11 @@ def _score_sentences(report: Report, sample: str, assay: str) -> list[str]:
     if pd.notna(row.get("weight_detectable")):
         sentences.append(
             f"{100 * row['weight_detectable']:.0f} % of the weight of the signature lies on taxa "
-            "that the database can detect."
+            + (
+                "of the imported table; which others could have been found is not known."
+                if assay in report.provenance.get("imports", {})
+                else "that the database can detect."
+            )
         )
     if note := _text(row.get("reason")):
         sentences.append(f"Note: {note}.")

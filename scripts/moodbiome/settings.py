@@ -1,7 +1,7 @@
 """The settings of a run, checked against their schema and against each other."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +64,21 @@ def _as_faults(error: ValidationError) -> list[Fault]:
     return [Fault(f"config: {'.'.join(path) or 'the whole file'}", detail, lookup)]
 
 
-def check_against_sheet(settings: dict[str, Any], sheet: Sheet, folder: Path) -> list[Fault]:
+def check_against_sheet(
+    settings: dict[str, Any], sheet: Sheet, folder: Path, imported: Collection[str] = ()
+) -> list[Fault]:
     """What the settings name and the sheet or the disk does not have: databases, host, columns.
 
     `folder` is that of the manifest (databases.yaml) and the primers (primers.tsv). A sheet without
-    rows is held against nothing: its own faults are told already.
+    rows is held against nothing: its own faults are told already. Assays whose table is `imported`
+    need no host and no database.
     """
     manifest = read_manifest(folder / "databases.yaml")
-    faults = _host_faults(settings["host"], manifest) if settings["host"]["remove"] else []
-    for assay in dict.fromkeys(unit.assay for unit in sheet.units) or ["shotgun"]:
+    assays = list(dict.fromkeys(unit.assay for unit in sheet.units)) or ["shotgun"]
+    sequenced = [assay for assay in assays if assay not in imported]
+    has_host = settings["host"]["remove"] and sequenced
+    faults = _host_faults(settings["host"], manifest) if has_host else []
+    for assay in sequenced:
         if assay in settings["databases"]:
             place = f"config: databases.{assay}"
             reestimate = settings["profile"]["reestimate"]
@@ -86,7 +92,7 @@ def check_against_sheet(settings: dict[str, Any], sheet: Sheet, folder: Path) ->
                 faults += [fault] if fault else _nomenclature_faults(database, manifest, place)
             else:
                 faults += _database_faults(database, place, reestimate)
-    if any(unit.assay == "amplicon" for unit in sheet.units):
+    if "amplicon" in sequenced:
         faults += _primer_faults(settings["reads"]["primers"], folder / "primers.tsv")
     faults += _read_length_faults(settings, sheet, manifest)
     faults += _signature_faults(settings["signature"]["taxa"])

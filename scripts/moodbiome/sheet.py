@@ -8,6 +8,7 @@ import io
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class Sheet:
         return list(next(iter(self.metadata.values()), {}))
 
 
-def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
+def read_sheet(path: Path, imported: Collection[str] = ()) -> tuple[Sheet, list[Fault]]:
     """Read a sample sheet (TSV or CSV) and find everything wrong with it.
 
     Parameters
@@ -91,6 +92,8 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
     path
         The sheet. A byte order mark, CRLF line ends, blank lines and lines that begin with ``#``
         are accepted. Paths in it start at the sheet's own folder.
+    imported
+        Assays whose feature table is imported: their rows name no reads.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
     if not rows:
         return Sheet(), faults
     header = rows[0][1]
-    faults += _header_faults(header, name)
+    faults += _header_faults(header, name, bool(imported))
     if faults:
         return Sheet(), faults
     if len(rows) == 1:
@@ -136,7 +139,7 @@ def read_sheet(path: Path) -> tuple[Sheet, list[Fault]]:
     sheet = Sheet()
     for line, record in records:
         cell = {**DEFAULTS, **{key: value for key, value in record.items() if value}}
-        faults += _cell_faults(cell, f"{name}, row {line}")
+        faults += _cell_faults(cell, f"{name}, row {line}", imported)
         unit = Unit(**{key: cell.get(key, "") for key in _OF_UNIT}, row=line)
         sheet.units.append(unit)
         rest = {key: value for key, value in record.items() if key not in _OF_UNIT}
@@ -195,7 +198,7 @@ def _open_quote(name: str, line: int) -> Fault:
     )
 
 
-def _header_faults(header: list[str], name: str) -> list[Fault]:
+def _header_faults(header: list[str], name: str, has_import: bool) -> list[Fault]:
     known = [column for column in (*REQUIRED, *DEFAULTS) if column not in header]
     # A metadata column may have any name but one that is nearly a known name which is not there:
     # that is a slip of the hand, and the files or lanes under it would be ignored.
@@ -219,7 +222,8 @@ def _header_faults(header: list[str], name: str) -> list[Fault]:
     meant = "".join(hints.values())
     if "sample" in known and "'sample'" not in meant:
         faults.append(Fault(f"{name}, header", "lacks the column 'sample'", "add it"))
-    if {"fastq_1", "accession"} <= set(known) and not re.search("'(fastq_1|accession)'", meant):
+    has_no_reads = {"fastq_1", "accession"} <= set(known) and not has_import
+    if has_no_reads and not re.search("'(fastq_1|accession)'", meant):
         mend = "add 'fastq_1' (files) or 'accession' (runs of a public archive)"
         faults.append(Fault(f"{name}, header", "has neither 'fastq_1' nor 'accession'", mend))
     for column, hint in hints.items():
@@ -232,11 +236,15 @@ def _is_name(text: str) -> bool:
     return bool(NAME.fullmatch(text)) and len(text) <= LONGEST_NAME
 
 
-def _cell_faults(cell: dict[str, str], place: str) -> list[Fault]:
+def _cell_faults(cell: dict[str, str], place: str, imported: Collection[str]) -> list[Fault]:
     faults = []
     if not cell.get("sample"):
         faults.append(Fault(f"{place}, column 'sample'", "is empty", "fill it"))
-    if bool(cell["fastq_1"]) == bool(cell["accession"]):
+    if cell["assay"] in imported:
+        if cell["fastq_1"] or cell["fastq_2"] or cell["accession"]:
+            mend = "empty these cells, or tables.import of the assay in the settings"
+            faults.append(Fault(place, "has reads, and the assay's table is imported", mend))
+    elif bool(cell["fastq_1"]) == bool(cell["accession"]):
         both = "has files and an accession" if cell["fastq_1"] else "has no reads"
         mend = "give 'fastq_1' (with 'fastq_2' if paired) or 'accession', one of them"
         faults.append(Fault(place, both, mend))

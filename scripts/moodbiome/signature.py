@@ -43,6 +43,11 @@ _MAD_TO_SD = 1.4826
 # Genus and species tables are re-estimated apart, so that their sum may exceed the total a little.
 _MAX_EXCESS = 0.01
 
+IMPORTED = (
+    "detectable are the taxa of the imported table: which others could have been found is not known"
+)
+"""Warning of scores from a table whose database is not known."""
+
 _WIDE = "interval wider than one standard deviation of the reference"
 
 Floats = NDArray[np.float64]

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def _provider(path: Path) -> str:
     if (path.parents[1] / "conda-meta").is_dir():
         return "conda"
     return "system" if path.is_relative_to("/usr") and path.parts[2] == "bin" else "path"
+
+
+def read_software(files: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of ``software.<environment>.tsv``: tool, version, provided_by."""
+    rows = []
+    for file in files:
+        with Path(file).open() as lines:
+            rows += list(csv.DictReader(lines, delimiter="\t"))
+    return rows
 
 
 def python_versions() -> dict[str, str]:

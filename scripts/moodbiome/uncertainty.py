@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
+from scipy.special import betaincinv, gammaincinv
 
 from moodbiome.bracken import Distribution, estimate_sample, reestimate_draws
 from moodbiome.kraken import RANK_CODES, Report
@@ -136,6 +136,48 @@ def _intervals(
         *(low, high, effective),
     )
     return [np.append(first, rest) for first, rest in zip(absent, columns, strict=True)]
+
+
+def counting_intervals(counts: pd.DataFrame) -> pd.DataFrame:
+    """95 % interval of the abundance of every taxon of counts that nothing was handed down in.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        As `moodbiome.tables.build_counts` returns it.
+
+    Returns
+    -------
+    DataFrame with the columns `COLUMNS`
+        As of `sample_intervals`, with Jeffreys' intervals; ``effective_fragments`` is the count.
+
+    Examples
+    --------
+    >>> counts = pd.DataFrame({"name": "", "lineage": "", "S1": [5, 1, 30, 0, 70]},
+    ...                       index=[0, -1, 10, 11, 12])
+    >>> counting_intervals(counts)[["taxon_id", "proportion", "low", "high"]].round(3)
+       taxon_id  proportion    low   high
+    0      <NA>         0.0  0.000  0.024
+    1        10         0.3  0.217  0.395
+    2        12         0.7  0.605  0.783
+    """
+    taxa = counts[counts.index > 0].sort_index()
+    parts = []
+    for sample in taxa.columns.drop(["name", "lineage"]):
+        kept = taxa.index[taxa[sample] > 0]
+        fragments = taxa.loc[kept, sample].to_numpy()
+        total = fragments.sum()
+        unseen = gammaincinv(_PRIOR, _TAILS[1])
+        absent = (sample, 0, 0, 0.0, 0.0, unseen / (unseen + total), 0.0)
+        # One taxon alone is all there is: its share is 1 whatever was counted.
+        others = np.maximum(total - fragments, np.finfo(float).tiny)
+        low, high = (betaincinv(fragments + _PRIOR, others, tail) for tail in _TAILS)
+        columns = (kept, fragments, fragments / max(total, 1), low, high, fragments.astype(float))
+        names = np.full(len(kept), sample, dtype=object)
+        parts.append(
+            [np.append(first, rest) for first, rest in zip(absent, (names, *columns), strict=True)]
+        )
+    return _table(parts)
 
 
 def _relative_variance(draws: Floats) -> Floats:

@@ -26,6 +26,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "run_multiqc",
         "pool_cohorts",
         "pool_trials",
+        "import_tables",
     }
     assert written - planned - optional == set()
 

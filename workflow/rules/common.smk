@@ -24,7 +24,7 @@ from moodbiome.database import (
     taxonomy_file,
 )
 from moodbiome.faults import as_message
-from moodbiome.inputs import check_inputs
+from moodbiome.inputs import check_inputs, imported_tables
 from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
 from moodbiome.staging import keep_copies, node_folder
@@ -34,7 +34,8 @@ SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.y
 CONFIG = Path(workflow.basedir, "config")
 DICTIONARY, MANIFEST = CONFIG / "metadata.tsv", CONFIG / "databases.yaml"
 PRIMERS = CONFIG / "primers.tsv"
-sheet, faults, warnings = check_inputs(config, SCHEMA, CONFIG)
+# Imported tables are checked before any job, and not again in each of them.
+sheet, faults, warnings = check_inputs(config, SCHEMA, CONFIG, workflow.is_main_process)
 for warning in warnings:
     logger.warning(f"warning: {warning}")
 if faults:
@@ -42,11 +43,18 @@ if faults:
 
 SHEET_FOLDER = Path(config["samples"]).parent
 ASSAYS = sorted({unit.assay for unit in sheet.units})
+IMPORTS = imported_tables(config)
+# Assays whose reads are given, their runs, and the environments whose tools handle these.
+SEQUENCED = [assay for assay in ASSAYS if assay not in IMPORTS]
+IMPORTED = [assay for assay in ASSAYS if assay in IMPORTS]
+RUNS = [unit for unit in sheet.units if unit.assay in SEQUENCED]
+TOOL_ENVIRONMENTS = ["reads", "profile"] if RUNS else []
 RANKS = config["tables"]["ranks"]
 HOST_SUFFIXES = [".1.bt2", ".2.bt2", ".3.bt2", ".4.bt2", ".rev.1.bt2", ".rev.2.bt2"]
 HOST_INDEX = config["host"]["index"] or "resources/host/index"
-MULTIQC = config["report"]["multiqc"] == "always" or (
-    config["report"]["multiqc"] == "auto"
+MULTIQC = RUNS and (
+    config["report"]["multiqc"] == "always"
+    or config["report"]["multiqc"] == "auto"
     and (
         DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
         or shutil.which("multiqc")
@@ -137,15 +145,15 @@ def of_units(pattern, units):
 
 
 def of_samples(pattern, assay=None):
-    """The pattern filled in for each sample and assay of the sheet."""
+    """The pattern filled in for each sample and assay whose reads are given."""
     return [
         pattern.format(sample=sample, assay=sample_assay)
         for sample, sample_assay in sheet.samples
-        if assay in (None, sample_assay)
+        if sample_assay in SEQUENCED and assay in (None, sample_assay)
     ]
 
 
-all_checks = of_units("results/reads/{assay}/{sample}/{run}.check.json", sheet.units)
+all_checks = of_units("results/reads/{assay}/{sample}/{run}.check.json", RUNS)
 
 
 def clean_files(suffix):

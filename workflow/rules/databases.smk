@@ -12,7 +12,7 @@ rule fetch_database:
     log:
         "logs/fetch_database/{assay}.log",
     wildcard_constraints:
-        assay="|".join(assay for assay in ASSAYS if config["databases"][assay]["name"]) or "none",
+        assay="|".join(assay for assay in SEQUENCED if config["databases"][assay]["name"]) or "none",
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -49,7 +49,7 @@ rule build_reference:
     log:
         "logs/build_reference/{assay}.log",
     wildcard_constraints:
-        assay="|".join(assay for assay in ASSAYS if is_reference(assay)) or "none",
+        assay="|".join(assay for assay in SEQUENCED if is_reference(assay)) or "none",
     conda:
         "../../envs/python.yaml"
     params:
@@ -73,7 +73,8 @@ rule build_database:
     log:
         "logs/build_database/{assay}.log",
     wildcard_constraints:
-        assay="|".join(assay for assay in ASSAYS if config["databases"][assay]["genomes"]) or "none",
+        assay="|".join(assay for assay in SEQUENCED if config["databases"][assay]["genomes"])
+        or "none",
     conda:
         "../../envs/profile.yaml"
     threads: 8
@@ -116,6 +117,8 @@ rule fingerprint_database:
         taxa="results/provenance/taxa.{assay}.tsv",
     log:
         "logs/fingerprint_database/{assay}.log",
+    wildcard_constraints:
+        assay="|".join(SEQUENCED) or "none",
     conda:
         "../../envs/python.yaml"
     params:

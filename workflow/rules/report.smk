@@ -7,11 +7,12 @@ ANALYSES = [
     *expand("results/tables/{assay}.{rank}.counts.tsv", assay=ASSAYS, rank=RANKS),
     *expand("results/tables/{assay}.{rank}.counts.biom", assay=ASSAYS, rank=RANKS),
     *expand("results/tables/{assay}.{rank}.intervals.tsv", assay=ASSAYS, rank=RANKS),
-    *expand("results/tables/{assay}.read_lengths.tsv", assay=ASSAYS),
+    *expand("results/tables/{assay}.{rank}.taxpasta.tsv", assay=ASSAYS, rank=RANKS),
+    *expand("results/tables/{assay}.read_lengths.tsv", assay=SEQUENCED),
     *expand("results/tables/{assay}.contaminants.tsv", assay=ASSAYS),
     *expand("results/tables/{assay}.contaminant_burden.tsv", assay=ASSAYS),
-    *expand("results/tables/{assay}.minimisers.tsv", assay=ASSAYS),
-    *expand("results/profile/{assay}.sensitivity.tsv", assay=ASSAYS),
+    *expand("results/tables/{assay}.minimisers.tsv", assay=SEQUENCED),
+    *expand("results/profile/{assay}.sensitivity.tsv", assay=SEQUENCED),
     "results/diversity/alpha.tsv",
     *expand("results/diversity/beta.{metric}.tsv", metric=BETA_METRICS),
     *expand("results/diversity/ordination.{metric}.tsv", metric=BETA_METRICS),
@@ -59,8 +60,8 @@ rule render_report:
         status="results/tables/sample_status.tsv",
         metadata="results/tables/metadata.tsv",
         genus=expand("results/tables/{assay}.genus.counts.tsv", assay=ASSAYS),
-        sensitivity=expand("results/profile/{assay}.sensitivity.tsv", assay=ASSAYS),
-        minimisers=expand("results/tables/{assay}.minimisers.tsv", assay=ASSAYS),
+        sensitivity=expand("results/profile/{assay}.sensitivity.tsv", assay=SEQUENCED),
+        minimisers=expand("results/tables/{assay}.minimisers.tsv", assay=SEQUENCED),
         alpha="results/diversity/alpha.tsv",
         ordinations=expand("results/diversity/ordination.{metric}.tsv", metric=BETA_METRICS),
         permanova="results/diversity/permanova.tsv",
@@ -72,9 +73,10 @@ rule render_report:
         trials=TRIALS,
         not_run=[name for name in ANALYSES if name.endswith("not_run.tsv")],
         software=expand(
-            "results/provenance/software.{environment}.tsv", environment=["reads", "profile"]
+            "results/provenance/software.{environment}.tsv", environment=TOOL_ENVIRONMENTS
         ),
-        databases=expand("results/provenance/database.{assay}.json", assay=ASSAYS),
+        databases=expand("results/provenance/database.{assay}.json", assay=SEQUENCED),
+        imports=expand("results/provenance/import.{assay}.json", assay=IMPORTED),
         taxa=EVIDENCE,
         claims=Path(workflow.basedir, "config/evidence/claims.tsv"),
         sources=Path(workflow.basedir, "config/evidence/sources.tsv"),
@@ -107,8 +109,7 @@ if MULTIQC:
         """The tools' own reports of all samples on one page."""
         input:
             fastp=[
-                f"results/reads/{unit.assay}/{unit.sample}/{unit.run}.fastp.json"
-                for unit in sheet.units
+                f"results/reads/{unit.assay}/{unit.sample}/{unit.run}.fastp.json" for unit in RUNS
             ],
             kraken2=of_samples("results/profile/{assay}/{sample}.kraken2.txt"),
         output:
@@ -130,9 +131,10 @@ rule record_provenance:
         pages=PAGES,
         checks=all_checks,
         software=expand(
-            "results/provenance/software.{environment}.tsv", environment=["reads", "profile"]
+            "results/provenance/software.{environment}.tsv", environment=TOOL_ENVIRONMENTS
         ),
-        databases=expand("results/provenance/database.{assay}.json", assay=ASSAYS),
+        databases=expand("results/provenance/database.{assay}.json", assay=SEQUENCED),
+        imports=expand("results/provenance/import.{assay}.json", assay=IMPORTED),
         sheet=config["samples"],
         taxa=EVIDENCE,
         trials=config["statistics"]["trials"] or [],

@@ -28,6 +28,7 @@ rule score_signature:
         mem_mb=2000,
     params:
         assays=ASSAYS,
+        imported=IMPORTED,
         nomenclature={assay: config["databases"][assay]["nomenclature"] for assay in ASSAYS},
         profile=config["signature"]["profile"],
         offset=config["signature"]["offset"],
