@@ -1,10 +1,8 @@
-"""Time and calibration of diversity, PERMANOVA and the association models on synthetic cohorts.
+"""Time of diversity, PERMANOVA and the association models on a synthetic cohort.
 
-    PYTHONPATH=scripts python benchmarks/measure_statistics.py time [--samples 5000]
-    PYTHONPATH=scripts python benchmarks/measure_statistics.py calibration [--tables 60]
+    PYTHONPATH=scripts python benchmarks/measure_statistics.py [--samples 5000]
 
-`calibration` draws zero-rich tables of real-looking depth without any effect (null) and with 15 of
-some 270 taxa changed three-fold. They say how the models compare, nothing about a real cohort.
+How the models compare in what they find is measured by calibrate_methods.py.
 """
 
 import argparse
@@ -69,46 +67,10 @@ def measure_time(n: int) -> None:
     clock("random_intercept, 2,000 taxa", lambda: random_intercept(response, matrix, groups))
 
 
-def measure_calibration(tables: int) -> None:
-    print("samples\tmethod\tnull_p_below_0.05\tnull_q_hits\ttrue_hits_of_15\tfalse_hits")
-    for n in (60, 200):
-        for method in METHODS:
-            generator = np.random.default_rng(n)
-            null, null_hits, true_hits, false_hits = [], [], [], []
-            for _ in range(tables):
-                counts = simulate(generator, n, 300)
-                group = pd.Series(generator.permutation(["a", "b"] * (n // 2)), counts.columns)
-                metadata = pd.DataFrame({"group": group, "age": generator.normal(size=n)})
-                design = build_design(metadata, "~ group + age")
-                table = linear_models(counts, counts.sum(), design, method=method)
-                table = table[table["term"] == "group[T.b]"]
-                null.append((table["p"] < 0.05).mean())
-                null_hits.append((table["q"] < 0.05).sum())
-
-                planted = generator.choice(table["taxon_id"].to_numpy(), 15, replace=False)
-                change = pd.DataFrame(1, counts.index, counts.columns)
-                change.loc[planted[:8], group == "b"] = 3
-                change.loc[planted[8:], group == "a"] = 3
-                changed = counts * change
-                table = linear_models(changed, changed.sum(), design, method=method)
-                table = table[(table["term"] == "group[T.b]") & (table["q"] < 0.05)]
-                hit = table["taxon_id"].isin(planted)
-                true_hits.append(hit.sum())
-                false_hits.append((~hit).sum())
-            means = [np.mean(values) for values in (null, null_hits, true_hits, false_hits)]
-            print(n, method, *(f"{value:.3f}" for value in means), sep="\t", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["time", "calibration"])
     parser.add_argument("--samples", type=int, default=5000)
-    parser.add_argument("--tables", type=int, default=60)
-    arguments = parser.parse_args()
-    if arguments.what == "time":
-        measure_time(arguments.samples)
-    else:
-        measure_calibration(arguments.tables)
+    measure_time(parser.parse_args().samples)
 
 
 if __name__ == "__main__":

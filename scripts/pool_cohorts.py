@@ -54,6 +54,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
             formula,
             {group: params.reference} if group else None,
             counts["name"],
+            method=params.method,
             min_prevalence=params.min_prevalence,
             min_mean_abundance=params.min_mean_abundance,
         )

@@ -43,6 +43,11 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
             prokaryotic.combine(taxa.sum(), max),
             design,
             names=counts["name"],
+            methods=params.methods,
+            max_fdr=params.max_fdr,
+            calibration=read_tsv(snake_in.calibration),
+            draws=params.draws,
+            seed=params.seed,
             min_prevalence=params.min_prevalence,
             min_mean_abundance=params.min_mean_abundance,
         )

@@ -13,10 +13,24 @@ import pandas as pd
 import patsy
 from scipy import stats
 
+from moodbiome.abundance_methods import (
+    ancombc2_effects,
+    calibration_of,
+    consensus,
+    dirichlet_multinomial,
+    exact_presence,
+    structural_zeros,
+)
 from moodbiome.faults import NotRun
 from moodbiome.formula import FUNCTIONS, describe, names_in, split_formula, variables
 
-METHODS = ("log2_proportion", "clr_bias_corrected", "prevalence")
+METHODS = (
+    "clr_bias_corrected",
+    "log2_proportion",
+    "prevalence",
+    "ancombc2",
+    "dirichlet_multinomial",
+)
 """Names of the models of `linear_models`, in the order they are reported."""
 
 COLUMNS = [
@@ -33,13 +47,11 @@ COLUMNS = [
     "prevalence",
     "method",
     "effect_unit",
+    "status",
+    "absent_in",
 ]
 
-UNITS = {
-    "log2_proportion": "log2 fold change",
-    "clr_bias_corrected": "log2 fold change",
-    "prevalence": "difference in prevalence",
-}
+UNITS = dict.fromkeys(METHODS, "log2 fold change") | {"prevalence": "difference in prevalence"}
 
 # The mode of the effects over taxa is no estimate of a common shift below this many taxa.
 _MIN_TAXA_FOR_BIAS = 10
@@ -67,6 +79,9 @@ class Design:
         Reason by sample, for the rows left out because a value is missing.
     references : dict of str to str
         Level each categorical column is compared with.
+    levels : dict of str to (tuple of str, tuple of str)
+        By term that compares groups: the columns that hold one level each, and the levels, that of
+        no column (the reference) first. Without interactions and other codings.
     """
 
     formula: str
@@ -75,6 +90,7 @@ class Design:
     groups: pd.Series | None = None
     dropped: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
     references: dict[str, str] = field(default_factory=dict)
+    levels: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     def by_term(self) -> dict[str, pd.DataFrame]:
         """Columns of the design by term, as `permanova.permanova` takes them."""
@@ -143,7 +159,15 @@ def build_design(
     table = table[~missing.any(axis="columns")]
     left_out = f" ({len(dropped)} samples left out for missing values)" if len(dropped) else ""
     if table.empty:
-        raise NotRun(f"formula {formula!r}: no sample has a value in every column {_list(used)}")
+        hollow = [name for name in used if missing[name].all()]
+        mend = (
+            f"column {_list(hollow)} has no value in any sample; fill it in or take it out"
+            if hollow
+            else "fill in values or take out the columns that miss most"
+        )
+        raise NotRun(
+            f"formula {formula!r}: no sample has a value in every column {_list(used)}; {mend}"
+        )
 
     table, problems = _prepare(table, names, references, left_out)
     if group is not None:
@@ -201,7 +225,26 @@ def build_design(
             for name in names
             if isinstance(table[name].dtype, pd.CategoricalDtype)
         },
+        levels=_levels(info, description, terms),
     )
+
+
+def _levels(
+    info: Any, description: patsy.ModelDesc, terms: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Columns and levels of each term that is one factor in treatment coding."""
+    levels = {}
+    for term in description.rhs_termlist:
+        if len(term.factors) != 1 or info.factor_infos[term.factors[0]].type != "categorical":
+            continue
+        name = term.name()
+        categories = info.factor_infos[term.factors[0]].categories
+        coded = {f"{name}[T.{level}]": str(level) for level in categories}
+        columns = terms[name]
+        reference = [level for column, level in coded.items() if column not in columns]
+        if len(reference) == 1 and set(columns) <= set(coded):
+            levels[name] = (columns, (*reference, *[coded[column] for column in columns]))
+    return levels
 
 
 def _prepare(
@@ -394,10 +437,12 @@ def linear_models(
     min_prevalence: float = 0.10,
     min_mean_abundance: float = 1e-4,
     level: float = 0.95,
+    draws: int = 128,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Association of each taxon with each column of a design, adjusted for the others.
 
-    Three models, after the same filter (`screen_taxa`) on the design's samples:
+    Five models, after the same filter (`screen_taxa`) on the design's samples:
 
     ``log2_proportion``
         Least squares on `log2_proportions` (as MaAsLin 2). Says how the taxon's share changes; a
@@ -410,9 +455,17 @@ def linear_models(
     ``prevalence``
         Linear probability of presence, with log10 `n_classified` as a further covariate since depth
         decides what is seen, at least 20 samples, and HC3 errors (Long & Ervin 2000,
-        doi:10.1080/00031305.2000.10474549), for taxa in 10 to 90 % of samples.
+        doi:10.1080/00031305.2000.10474549), for taxa in 10 to 90 % of samples. Where the groups
+        separate presence from absence, so that no variation is left, the p is that of Fisher's
+        exact test, not adjusted for other terms and without an interval.
+    ``ancombc2``
+        ANCOM-BC2 on counts plus 1 (`abundance_methods.ancombc2_effects`). Refused below 10 taxa.
+    ``dirichlet_multinomial``
+        Log-ratios drawn from each sample's posterior (`abundance_methods.dirichlet_multinomial`).
 
-    With a random intercept in the design the first two are fitted by restricted maximum likelihood.
+    With a random intercept in the design the first two and the last are fitted by restricted
+    maximum likelihood; the others are refused. A taxon that a group has none of is not tested
+    against that group, except by ``prevalence``: see `abundance_methods.structural_zeros`.
 
     Parameters
     ----------
@@ -429,14 +482,18 @@ def linear_models(
         See `screen_taxa`.
     level : float
         Coverage of the t intervals.
+    draws, seed : int
+        Posterior draws of ``dirichlet_multinomial``, and the seed of its generator.
 
     Returns
     -------
     DataFrame
         One row a tested taxon and column of the design: ``taxon_id, name, term, effect, low, high,
-        se, p, q, n, prevalence, method, effect_unit``. `q` is Benjamini-Hochberg over the taxa of
-        one term. Sorted by term (order of the design), p, taxon_id. A taxon without residual
-        variation has empty low, high, se, p and q.
+        se, p, q, n, prevalence, method, effect_unit, status, absent_in``. `q` is
+        Benjamini-Hochberg over the taxa of one term. Sorted by term (order of the design), p,
+        taxon_id. `status` is ``tested``; ``exact`` (see ``prevalence``); ``no_variation``, with
+        empty low, high, se, p and q; or ``structural_zero``, with an empty effect too. `absent_in`
+        names the groups of the term without the taxon.
 
     Raises
     ------
@@ -468,46 +525,103 @@ def linear_models(
     matrix = design.matrix.to_numpy(float)
     counts = counts[tested]
     proportions = _proportions(counts, n_classified).to_numpy()
+    present = counts.to_numpy() > 0
+    lacking = structural_zeros(present, design.matrix, design.levels)
+    if method in ("clr_bias_corrected", "ancombc2") and len(counts) < _MIN_TAXA_FOR_BIAS:
+        raise NotRun(
+            f"{method}: needs {_MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
+            f"there are {len(counts)}; take a finer rank"
+        )
+    if method in ("prevalence", "ancombc2") and design.groups is not None:
+        raise NotRun(f"{method}: this model takes no random intercept")
 
-    if method == "prevalence":
-        if design.groups is not None:
-            raise NotRun("prevalence: this model takes no random intercept")
-        if len(samples) < _MIN_SAMPLES_FOR_PREVALENCE:
-            raise NotRun(
-                f"prevalence: needs {_MIN_SAMPLES_FOR_PREVALENCE} samples, there are {len(samples)}"
+    if method == "dirichlet_multinomial":
+        if len(counts) < 2:
+            raise NotRun(f"{method}: a log-ratio needs two taxa that pass the filters, there is 1")
+        # Draws go to samples and taxa in the order of their names, whatever that of the table.
+        taxa, rows = np.argsort(counts.index.to_numpy()), np.argsort(samples.to_numpy())
+        effect, errors, margin, p = (
+            part[:, np.argsort(taxa)]
+            for part in dirichlet_multinomial(
+                counts.to_numpy(float)[taxa][:, rows],
+                lambda logs: _fit(logs, design, rows),
+                draws,
+                seed,
+                level,
             )
-        matrix = _with_depth(matrix, n_classified.loc[samples].to_numpy(float))
-        coefficients, errors, freedom = _robust_least_squares(
-            (counts.to_numpy() > 0).astype(float).T, matrix
         )
     else:
-        logs = log2_proportions(proportions).T
-        if method == "clr_bias_corrected":
-            if len(counts) < _MIN_TAXA_FOR_BIAS:
+        if method == "prevalence":
+            if len(samples) < _MIN_SAMPLES_FOR_PREVALENCE:
                 raise NotRun(
-                    f"clr_bias_corrected: needs {_MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
-                    f"there are {len(counts)}; take a finer rank"
+                    f"prevalence: needs {_MIN_SAMPLES_FOR_PREVALENCE} samples, "
+                    f"there are {len(samples)}"
                 )
-            logs = logs - logs.mean(axis=1, keepdims=True)
-        if design.groups is None:
-            coefficients, errors, freedom = least_squares(logs, matrix)
+            deep = _with_depth(matrix, n_classified.loc[samples].to_numpy(float))
+            effect, errors, freedom = _robust_least_squares(present.astype(float).T, deep)
+        elif method == "ancombc2":
+            effect, errors, freedom = ancombc2_effects(counts.to_numpy(float), matrix)
+        elif method == "clr_bias_corrected":
+            logs = log2_proportions(proportions).T
+            effect, errors, freedom = _fit(logs - logs.mean(axis=1, keepdims=True), design)
+            effect = effect - [[_mode(row)] for row in effect]
         else:
-            coefficients, errors, freedom, _ = random_intercept(
-                logs, matrix, design.groups.to_numpy()
-            )
-        if method == "clr_bias_corrected":
-            coefficients = coefficients - [[_mode(row)] for row in coefficients]
-    return _tidy(
-        coefficients,
-        errors,
-        freedom,
-        counts.index,
-        prevalence[tested],
-        design,
-        names,
-        method,
-        level,
-    )
+            effect, errors, freedom = _fit(log2_proportions(proportions).T, design)
+        errors = np.where(errors > 0, errors, np.nan)
+        p = 2 * stats.t.sf(np.abs(effect / errors), freedom[:, None])
+        margin = stats.t.ppf(0.5 + level / 2, freedom[:, None]) * errors
+
+    labels = pd.Series(counts.index).map(dict(names) if names is not None else {})
+    parts = []
+    for j, column in enumerate(design.matrix.columns):
+        if column == "Intercept":
+            continue
+        compares = column in lacking.columns
+        where = lacking[column].to_numpy(str) if compares else np.full(len(counts), "")
+        is_zero = (where != "") & (method != "prevalence")
+        chance = np.where(is_zero, np.nan, p[j])
+        status = np.select(
+            [is_zero, np.isnan(chance)], ["structural_zero", "no_variation"], "tested"
+        )
+        if method == "prevalence" and compares:
+            stuck = np.flatnonzero(status == "no_variation")
+            columns = next(columns for columns, _ in design.levels.values() if column in columns)
+            chance[stuck] = exact_presence(present[stuck], design.matrix, columns, column)
+            status[stuck] = "exact"
+        q = np.full_like(chance, np.nan)
+        known = ~np.isnan(chance)
+        q[known] = stats.false_discovery_control(chance[known], method="bh") if known.any() else []
+        part = pd.DataFrame(
+            {
+                "taxon_id": counts.index,
+                "name": labels.to_numpy(object),
+                "term": column,
+                "effect": np.where(is_zero, np.nan, effect[j]),
+                "low": np.where(is_zero, np.nan, effect[j] - margin[j]),
+                "high": np.where(is_zero, np.nan, effect[j] + margin[j]),
+                "se": np.where(is_zero, np.nan, errors[j]),
+                "p": chance,
+                "q": q,
+                "n": len(samples),
+                "prevalence": prevalence[tested],
+                "method": method,
+                "effect_unit": UNITS[method],
+                "status": status,
+                "absent_in": where,
+            }
+        )
+        parts.append(part.sort_values(["p", "taxon_id"], na_position="last", kind="stable"))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def _fit(
+    response: np.ndarray, design: Design, rows: np.ndarray | slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Least squares, or restricted maximum likelihood where the design has a random intercept."""
+    matrix = design.matrix.to_numpy(float)[rows]
+    if design.groups is None:
+        return least_squares(response, matrix)
+    return random_intercept(response, matrix, design.groups.to_numpy()[rows])[:3]
 
 
 def run_models(
@@ -516,70 +630,46 @@ def run_models(
     design: Design,
     names: Mapping[Any, str] | pd.Series | None = None,
     methods: Sequence[str] = METHODS,
-    **settings: float,
+    max_fdr: float = 0.05,
+    calibration: pd.DataFrame | None = None,
+    **settings: Any,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Several models of `linear_models` in one table, and the reason of each that was not run.
+
+    Parameters
+    ----------
+    max_fdr : float
+        False discovery rate at which methods agree, see `abundance_methods.consensus`.
+    calibration : DataFrame, optional
+        What was measured of the methods, see `abundance_methods.calibration_of`.
 
     Returns
     -------
     table : DataFrame
-        As `linear_models`, models in the given order; no rows if none could be run.
+        As `linear_models`, models in the given order, with ``calibration, n_agree, consensus``; no
+        rows if none could be run.
     not_run : dict of str to str
         Reason by method.
     """
     tables, not_run = [], {}
     for method in methods:
         try:
-            tables.append(
-                linear_models(counts, n_classified, design, names, method=method, **settings)
-            )
+            table = linear_models(counts, n_classified, design, names, method=method, **settings)
         except NotRun as refusal:
             not_run[method] = refusal.reason
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-    return table, not_run
-
-
-def _tidy(
-    coefficients: np.ndarray,
-    errors: np.ndarray,
-    freedom: np.ndarray,
-    taxa: pd.Index,
-    prevalence: np.ndarray,
-    design: Design,
-    names: Mapping[Any, str] | pd.Series | None,
-    method: str,
-    level: float,
-) -> pd.DataFrame:
-    labels = pd.Series(taxa).map(dict(names) if names is not None else {}).to_numpy(object)
-    parts = []
-    for j, column in enumerate(design.matrix.columns):
-        if column == "Intercept":
             continue
-        effect, error = coefficients[j], np.where(errors[j] > 0, errors[j], np.nan)
-        p = 2 * stats.t.sf(np.abs(effect / error), freedom[j])
-        margin = stats.t.ppf(0.5 + level / 2, freedom[j]) * error
-        q = np.full_like(p, np.nan)
-        known = ~np.isnan(p)
-        q[known] = stats.false_discovery_control(p[known], method="bh") if known.any() else []
-        part = pd.DataFrame(
-            {
-                "taxon_id": taxa,
-                "name": labels,
-                "term": column,
-                "effect": effect,
-                "low": effect - margin,
-                "high": effect + margin,
-                "se": error,
-                "p": p,
-                "q": q,
-                "n": len(design.matrix),
-                "prevalence": prevalence,
-                "method": method,
-                "effect_unit": UNITS[method],
-            }
+        # Measured without random intercepts only.
+        state = (
+            "not_measured"
+            if calibration is None or design.groups is not None
+            else calibration_of(calibration, method, len(design.matrix))
         )
-        parts.append(part.sort_values(["p", "taxon_id"], na_position="last", kind="stable"))
-    return pd.concat(parts, ignore_index=True)[COLUMNS]
+        tables.append(table.assign(calibration=state))
+    if not tables:
+        columns = [*COLUMNS, "calibration", "n_agree", "consensus"]
+        return pd.DataFrame(columns=columns), not_run
+    table = pd.concat(tables, ignore_index=True)
+    return table.join(consensus(table, max_fdr)), not_run
 
 
 def least_squares(

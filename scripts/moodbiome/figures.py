@@ -48,10 +48,12 @@ LEDGER_PARTS = {
 }
 METRICS = {"bray_curtis": "Bray-Curtis", "jaccard": "Jaccard", "aitchison": "Aitchison"}
 METHODS = {
-    "log2_proportion": "log2 proportion",
     "clr_bias_corrected": "CLR, bias-corrected (LinDA-type)",
+    "log2_proportion": "log2 proportion",
     "prevalence": "prevalence (adjusted for depth)",
     "hedges_g": "Hedges g (unadjusted)",
+    "ancombc2": "ANCOM-BC2",
+    "dirichlet_multinomial": "Dirichlet-multinomial (ALDEx2-type)",
 }
 NO_GROUP = "no group stated"
 ALL_SAMPLES = "all samples"

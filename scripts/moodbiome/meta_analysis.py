@@ -6,13 +6,13 @@ differ much (Veroniki 2016, doi:10.1002/jrsm.1164).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from moodbiome.association import METHODS, build_design, linear_models
+from moodbiome.association import build_design, linear_models
 from moodbiome.faults import NotRun
 from moodbiome.formula import without_column
 
@@ -388,14 +388,14 @@ def taxa_by_cohort(
     formula: str,
     references: Mapping[str, str] | None = None,
     names: Mapping[int, str] | pd.Series | None = None,
-    **settings: float,
+    **settings: Any,
 ) -> tuple[pd.DataFrame, dict[str, str], dict[str, str]]:
     """Model the taxa in each study alone, by one design, its reference levels those of all samples.
 
     Parameters
     ----------
     counts, n_classified, names, settings
-        As for `association.linear_models`; the model is the first of its `METHODS`.
+        As for `association.linear_models`.
     samples : DataFrame
         Metadata of the usable samples, indexed by sample.
     study : str
@@ -425,9 +425,7 @@ def taxa_by_cohort(
     for name, part in known.groupby(study, sort=True):
         try:
             design = build_design(part, design_formula, whole.references)
-            table = linear_models(
-                counts, n_classified, design, names, method=METHODS[0], **settings
-            )
+            table = linear_models(counts, n_classified, design, names, **settings)
         except NotRun as refusal:
             not_run[str(name)] = refusal.reason
             continue

@@ -196,6 +196,9 @@ def render(report: Report, template: Path) -> str:
         evidence_reason=_not_run(report, "evidence", report.evidence),
         differential=_section(report, "differential", report.differential, _differential_figures),
         differential_summary=_differential_summary(report),
+        differential_tables=[
+            part for part in (_agreed_taxa(report), _absent_taxa(report)) if part is not None
+        ],
         power=_power_note(report),
         pooled=None
         if report.pooled is None
@@ -478,10 +481,13 @@ def methods(
                 f"{100 * statistics['min_prevalence']:g} % of the samples and with a mean share of "
                 f"at least {100 * statistics['min_mean_abundance']:g} % was modelled "
                 + (f"by the formula “{formula}”, " if formula else "")
-                + "by three models: log2 proportion (least squares on log2 shares); CLR, "
-                "bias-corrected (centred log-ratios, the effects relative to what most taxa do, in "
-                "the manner of LinDA, Zhou et al. 2022); and prevalence (presence, adjusted for "
-                "depth). q values are Benjamini-Hochberg, over all taxa of a term and model, and "
+                + f"by: {_models(statistics['methods'])}. The first is the primary method, the "
+                "others stand beside it. Two or more of CLR, "
+                "ANCOM-BC2 and Dirichlet-multinomial that find a taxon in the same direction are a "
+                "consensus (Nearing et al. 2022). A taxon of which a group has no fragment is a "
+                "structural zero: it is not tested against that group by models of abundance, and "
+                "stands apart. q values are Benjamini-Hochberg, over all taxa of a term and model, "
+                "and "
                 f"q ≤ {statistics['max_fdr']:g} is marked.",
             )
         )
@@ -517,12 +523,33 @@ def _confidence_words(setting: float | str, chosen: Mapping[str, float]) -> str:
     return f"{values}by the size of the database"
 
 
+_MODELS = {
+    "log2_proportion": "log2 proportion (least squares on log2 shares)",
+    "clr_bias_corrected": "CLR, bias-corrected (centred log-ratios, the effects relative to what "
+    "most taxa do, in the manner of LinDA, Zhou et al. 2022)",
+    "prevalence": "prevalence (presence, adjusted for depth)",
+    "ancombc2": "ANCOM-BC2 (counts plus 1, Lin and Peddada 2024)",
+    "dirichlet_multinomial": "Dirichlet-multinomial (log-ratios drawn from each sample's "
+    "posterior, in the manner of ALDEx2, Fernandes et al. 2014)",
+}
+
+
+def _models(methods: Sequence[str]) -> str:
+    return "; ".join(_MODELS[method] for method in methods)
+
+
 _TOOL_REFERENCES = (
     ("Anderson MJ (2001), PERMANOVA. Austral Ecology", "10.1111/j.1442-9993.2001.01070.pp.x"),
     ("Chen S et al. (2018), fastp. Bioinformatics", "10.1093/bioinformatics/bty560"),
+    ("Fernandes AD et al. (2014), ALDEx2. Microbiome", "10.1186/2049-2618-2-15"),
     ("Langmead B, Salzberg SL (2012), Bowtie 2. Nature Methods", "10.1038/nmeth.1923"),
+    ("Lin H, Peddada SD (2024), ANCOM-BC2. Nature Methods", "10.1038/s41592-023-02092-7"),
     ("Lu J et al. (2017), Bracken. PeerJ Computer Science", "10.7717/peerj-cs.104"),
     ("Mirzayi C et al. (2021), STORMS checklist. Nature Medicine", "10.1038/s41591-021-01552-x"),
+    (
+        "Nearing JT et al. (2022), methods of differential abundance. Nature Communications",
+        "10.1038/s41467-022-28034-z",
+    ),
     ("Wood DE et al. (2019), Kraken 2. Genome Biology", "10.1186/s13059-019-1891-0"),
     ("Zhou H et al. (2022), LinDA. Genome Biology", "10.1186/s13059-022-02655-5"),
 )
@@ -881,6 +908,7 @@ def _differential_summary(report: Report) -> Table | None:
                 "samples": part["n"].max(),
                 "taxa tested": tested["taxon_id"].nunique(),
                 f"taxa with q ≤ {limit:g}": int((tested["q"] <= limit).sum()),
+                **_calibration(part),
                 "not tested: no variation left": listed(
                     sorted(part.loc[part["q"].isna(), "name"].astype(str))
                 ),
@@ -895,7 +923,11 @@ def _differential_summary(report: Report) -> Table | None:
     order = {str(term): place for place, term in enumerate(counted["term"].unique())}
     counted = counted.sort_values("term", key=lambda terms: terms.map(order), kind="stable")
     counted["term"] = [_term_words(report, str(term)) for term in counted["term"]]
-    counted["method"] = counted["method"].map(method_name)
+    primary = next(iter(_setting(report, "statistics", "methods", [])), "")
+    counted["method"] = [
+        method_name(method) + (" (primary)" if method == primary else "")
+        for method in counted["method"]
+    ]
     return _as_table(
         counted, "Taxa tested, by term and method", "results/statistics/differential.tsv"
     )
@@ -952,6 +984,77 @@ def _trials_table(report: Report) -> Table | None:
         analysis=table["analysis"].map(plain), outcome=table["outcome"].map(plain)
     )
     return _as_table(shown, "Trials pooled", "results/statistics/trials_pooled.tsv")
+
+
+# As in moodbiome.abundance_methods, which takes seconds to import.
+CONSENSUS_METHODS = ("clr_bias_corrected", "ancombc2", "dirichlet_multinomial")
+_CALIBRATION = {
+    "calibrated": "calibrated",
+    "conservative": "conservative: finds less than it could",
+    "liberal": "not calibrated: more false findings than q says",
+    "not_measured": "not measured for such a design",
+}
+
+
+def _calibration(part: pd.DataFrame) -> dict[str, str]:
+    if "calibration" not in part:
+        return {}
+    words = part["calibration"].map(_CALIBRATION)
+    return {"without any effect": listed(sorted(set(words)))}
+
+
+def _agreed_taxa(report: Report) -> Table | None:
+    """Taxa that at least two of the methods of the consensus find in the same direction."""
+    table = _present(report.differential)
+    if table is None or "consensus" not in table or table["consensus"].isna().all():
+        return None
+    methods = list(dict.fromkeys(table["method"]))
+    counted = [method_name(method) for method in CONSENSUS_METHODS if method in methods]
+    agreed = table[
+        (table["consensus"].astype(str) == "True") & (table["method"] == methods[0])
+    ].sort_values(["p", "taxon_id"], kind="stable")
+    shown = agreed[["name", "term", "effect", "low", "high", "q", "n_agree"]].assign(
+        term=[_term_words(report, str(term)) for term in agreed["term"]],
+        n_agree=agreed["n_agree"].astype(int).astype(str) + f" of {len(counted)}",
+    )
+    if len(_assays(table)) > 1:
+        shown.insert(0, "assay", agreed["assay"])
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    return _as_table(
+        shown,
+        f"Consensus: taxa with q ≤ {limit:g} and the same direction by two or more of "
+        f"{listed(counted)}; effect, interval and q are those of {method_name(methods[0])}",
+        "results/statistics/differential.tsv",
+        {"name": "taxon", "n_agree": "methods that agree"},
+    )
+
+
+def _absent_taxa(report: Report) -> Table | None:
+    """Taxa that a whole group is without, and what the model of prevalence says of them."""
+    table = _present(report.differential)
+    if table is None or "status" not in table:
+        return None
+    keys = [*(["assay"] if len(_assays(table)) > 1 else []), "name", "term"]
+    apart = table[table["status"] == "structural_zero"].drop_duplicates([*keys, "taxon_id"])
+    if apart.empty:
+        return None
+    by = [*keys, "taxon_id"]
+    presence = table.loc[table["method"] == "prevalence", [*by, "p", "q"]]
+    shown = apart[[*by, "n", "prevalence", "absent_in"]].merge(presence, on=by, how="left")
+    shown["term"] = [_term_words(report, str(term)) for term in shown["term"]]
+    return _as_table(
+        shown.drop(columns="taxon_id"),
+        "Structural zeros: taxa of which a whole group has no fragment, not tested by the models "
+        "of abundance; p and q are those of prevalence, empty where it was not run",
+        "results/statistics/differential.tsv",
+        {
+            "name": "taxon",
+            "n": "samples",
+            "absent_in": "absent in",
+            "p": "p of prevalence",
+            "q": "q of prevalence",
+        },
+    )
 
 
 def _power_note(report: Report) -> str:

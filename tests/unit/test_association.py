@@ -1,15 +1,27 @@
 """Associations: designs refused in words, models against statsmodels, null calibration."""
 
+import ast
+from math import comb
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+import yaml
 from pandas.testing import assert_frame_equal
 from scipy.stats import binom, false_discovery_control
+from skbio.stats.composition import ancombc2, dirmult_lme, dirmult_ttest, struc_zero
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from moodbiome.abundance_methods import (
+    CALIBRATION_COLUMNS,
+    CONSENSUS_METHODS,
+    ancombc2_effects,
+    calibration_of,
+    consensus,
+    structural_zeros,
+)
 from moodbiome.association import (
     COLUMNS,
     METHODS,
@@ -24,6 +36,10 @@ from moodbiome.association import (
 )
 
 QIN = Path(__file__).parents[3] / "shared" / "data" / "tables_mini" / "qin2014"
+CALIBRATION = Path(__file__).parents[2] / "config" / "calibration.tsv"
+needs_qin = pytest.mark.skipif(
+    not QIN.exists(), reason="real cirrhosis table not beside the repository"
+)
 
 
 @pytest.fixture
@@ -111,6 +127,11 @@ def test_quoted_columns_and_functions_are_understood(metadata):
             r"term 'batch': its column 'batch\[T.b2\]' is determined by 'group\[T.control\]'",
         ),
         ("~ age + months", {"months": range(24)}, None),
+        (
+            "~ group + age",
+            {"age": np.nan},
+            "column 'age' has no value in any sample; fill it in or take it out",
+        ),
         ("~ group + (1|one)", {"one": "x"}, "it has 1 groups, the largest of 24"),
         ("~ group + (1|own)", {"own": [str(i) for i in range(24)]}, "the largest of 1"),
     ],
@@ -253,7 +274,7 @@ def test_the_table_is_in_order_and_its_q_is_benjamini_hochberg(metadata):
     table = linear_models(counts, total, build_design(metadata, "~ group + age"), names)
     assert table.columns.tolist() == COLUMNS
     assert table["term"].unique().tolist() == ["group[T.control]", "age"]
-    for _, part in table.groupby("term"):
+    for _, part in table[table["status"] == "tested"].groupby("term"):
         assert part["p"].is_monotonic_increasing
         np.testing.assert_allclose(part["q"], false_discovery_control(part["p"]))
     assert (table["name"] == "G" + table["taxon_id"].astype(str)).all()
@@ -314,12 +335,14 @@ def test_labels_without_meaning_are_significant_as_often_as_p_says(method):
         p = linear_models(counts, total, build_design(metadata, "~ group + age"), method=method)
         p = p.loc[p["term"] == "group[T.b]"].sort_values("taxon_id")["p"].to_numpy()
         first.append(p[0])
-        every.append((p < 0.05).mean())
+        every.append((p[~np.isnan(p)] < 0.05).mean())
     hits = int((np.array(first) < 0.05).sum())
-    assert binom.cdf(hits, 80, 0.05) > 0.005
     assert binom.sf(hits - 1, 80, 0.05) > 0.005
-    error = np.std(every, ddof=1) / np.sqrt(80)
-    assert abs(np.mean(every) - 0.05) < 3 * error + 0.01
+    margin = 3 * np.std(every, ddof=1) / np.sqrt(80) + 0.01
+    assert np.mean(every) < 0.05 + margin
+    if method not in ("ancombc2", "dirichlet_multinomial"):  # conservative
+        assert binom.cdf(hits, 80, 0.05) > 0.005
+        assert np.mean(every) > 0.05 - margin
 
 
 def test_labels_of_subjects_without_meaning_are_not_significant_with_a_random_intercept():
@@ -370,10 +393,16 @@ def test_what_cannot_be_run_is_returned_with_its_reason(metadata):
     counts, total = community(np.random.default_rng(9), 24)
     design = build_design(metadata, "~ group + (1|subject)")
     table, not_run = run_models(counts, total, design)
-    assert table["method"].unique().tolist() == ["log2_proportion", "clr_bias_corrected"]
-    assert not_run == {"prevalence": "prevalence: this model takes no random intercept"}
+    ran = ["clr_bias_corrected", "log2_proportion", "dirichlet_multinomial"]
+    assert table["method"].unique().tolist() == ran
+    assert not_run == {
+        method: f"{method}: this model takes no random intercept"
+        for method in ("prevalence", "ancombc2")
+    }
+    columns = table.columns.tolist()
+    assert columns == [*COLUMNS, "calibration", "n_agree", "consensus"]
     table, not_run = run_models(counts, total, design, min_mean_abundance=0.99)
-    assert table.columns.tolist() == COLUMNS
+    assert table.columns.tolist() == columns
     assert table.empty
     assert "none of 60 taxa passes the filters" in not_run["log2_proportion"]
 
@@ -402,7 +431,7 @@ def test_tables_that_do_not_fit_are_refused_by_name(metadata, change, message):
         linear_models(counts, total, build_design(metadata, "~ group"))
 
 
-@pytest.mark.skipif(not QIN.exists(), reason="real cirrhosis table not beside the repository")
+@needs_qin
 def test_cirrhosis_shows_the_published_rise_of_oral_species():
     """Qin 2014, doi:10.1038/nature13568: oral Veillonella and Streptococcus invade the gut."""
     table = pd.read_table(QIN / "taxatable.txt", index_col=0)
@@ -424,3 +453,220 @@ def test_the_prevalence_model_is_not_run_in_few_samples():
     design = build_design(metadata, "~ group")
     with pytest.raises(NotRun, match="prevalence: needs 20 samples, there are 12"):
         linear_models(counts, counts.sum(), design, method="prevalence", min_prevalence=0)
+
+
+def absent_from_cases(metadata):
+    """A community in which no case has taxon 102 or 103, and only controls have 103 at all."""
+    counts, _ = community(np.random.default_rng(9), 24)
+    case = (metadata["group"] == "case").to_numpy()
+    counts.loc[102, case] = 0
+    counts.loc[102, ~case] = [0, 3, 5, 0, 8, 2, 0, 4, 9, 1, 0, 6]
+    counts.loc[103] = np.where(case, 0, 50)
+    return counts, counts.sum()
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "prevalence"])
+def test_a_taxon_absent_from_a_group_is_not_tested_against_it(metadata, method):
+    counts, total = absent_from_cases(metadata)
+    design = build_design(metadata, "~ group + age", {"group": "control"})
+    table = linear_models(counts, total, design, method=method, min_mean_abundance=0)
+    table = table.set_index(["term", "taxon_id"])
+    row = table.loc[("group[T.case]", 102)]
+    assert (row["status"], row["absent_in"]) == ("structural_zero", "case")
+    assert row[["effect", "low", "high", "p", "q"]].isna().all()
+    assert table.loc[("age", 102), "status"] == "tested"
+    others = table.loc["group[T.case]"].query("status == 'tested'")
+    np.testing.assert_allclose(others["q"], false_discovery_control(others["p"]))
+
+
+def test_structural_zeros_are_those_of_scikit_bio(metadata):
+    metadata["site"] = ["x", "y", "z"] * 8
+    counts, _ = community(np.random.default_rng(5), 24, depth=300)
+    design = build_design(metadata, "~ site + age")
+    theirs = struc_zero(counts.T, metadata, "site")
+    ours = structural_zeros(counts.to_numpy() > 0, design.matrix, design.levels)
+    assert theirs.to_numpy().any(axis=0).all()
+    for column, level in (("site[T.y]", "y"), ("site[T.z]", "z")):
+        expected = [
+            ", ".join(name for name in ("x", level) if row[name]) for _, row in theirs.iterrows()
+        ]
+        assert ours[column].tolist() == expected
+
+
+def test_groups_are_compared_in_treatment_coding_only(metadata):
+    metadata["site"] = ["x", "y", "z"] * 8
+    design = build_design(metadata, "~ C(site, Treatment('y')) + group * age", {"group": "case"})
+    assert list(design.levels) == ["C(site, Treatment('y'))", "group"]
+    columns, levels = design.levels["C(site, Treatment('y'))"]
+    assert levels == ("y", "x", "z")
+    assert [column[-4:] for column in columns] == ["T.x]", "T.z]"]
+    assert build_design(metadata, "~ C(site, Sum)").levels == {}
+
+
+def test_presence_that_the_groups_separate_is_tested_exactly(metadata):
+    """Taxon 103 is in all of 12 controls and in none of 12 cases: no variation is left to model."""
+    counts, total = absent_from_cases(metadata)
+    design = build_design(metadata, "~ group + age", {"group": "control"})
+    table = linear_models(counts, total, design, method="prevalence", min_mean_abundance=0)
+    row = table.set_index(["term", "taxon_id"]).loc[("group[T.case]", 103)]
+    assert row["status"] == "exact"
+    assert row["effect"] == pytest.approx(-1)
+    assert row["p"] == pytest.approx(2 / comb(24, 12))
+    assert row[["low", "high"]].isna().all()
+    assert row["q"] < 1e-4
+
+
+def test_ancombc2_is_that_of_scikit_bio(metadata):
+    counts, total = community(np.random.default_rng(9), 24)
+    design = build_design(metadata, "~ group + age")
+    table = linear_models(counts, total, design, method="ancombc2").set_index(["term", "taxon_id"])
+    kept = table.loc["age"].index.sort_values()
+    theirs = ancombc2(counts.loc[kept].T, metadata, "group + age", pseudocount=1).result
+    for term in ("group[T.control]", "age"):
+        ours, other = table.loc[term].loc[kept], theirs.xs(term, level="Covariate")
+        tested = ours["status"] == "tested"
+        np.testing.assert_allclose(
+            ours["effect"][tested], other["Log(FC)"].to_numpy()[tested] / np.log(2), atol=1e-9
+        )
+        np.testing.assert_allclose(ours["p"][tested], other["pvalue"].to_numpy()[tested])
+
+
+def test_ancombc2_without_a_pseudocount_is_refused():
+    with pytest.raises(ValueError, match="needs a pseudocount above 0, not 0; take 1"):
+        ancombc2_effects(np.ones((12, 8)), np.ones((8, 2)), pseudocount=0)
+
+
+def test_no_code_calls_ancombc2_without_its_pseudocount():
+    """Its default of 0 gave a quarter of the taxa without any effect a p below 0.05."""
+    root = Path(__file__).parents[2]
+    calls = 0
+    for file in [*root.glob("scripts/**/*.py"), *root.glob("benchmarks/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ancombc2":
+                calls += 1
+                given = {word.arg: word.value for word in node.keywords}
+                assert getattr(given["pseudocount"], "value", 1) != 0, file
+    assert calls == 1
+
+
+def test_dirichlet_multinomial_has_the_effects_and_p_of_scikit_bio():
+    """Equal groups: Welch's t is the pooled one, with a few degrees of freedom fewer."""
+    counts, total = community(np.random.default_rng(9), 24)
+    groups = pd.Series(["a"] * 12 + ["b"] * 12, counts.columns, name="group")
+    design = build_design(groups.to_frame(), "~ group")
+    table = linear_models(counts, total, design, method="dirichlet_multinomial", seed=7)
+    table = table.query("status == 'tested'").set_index("taxon_id").sort_index()
+    kept = counts.index[screen_taxa(counts, total)["tested"]]
+    theirs = dirmult_ttest(counts.loc[kept].T, groups, "b", "a", draws=128, seed=7)
+    theirs = theirs.loc[table.index]
+    np.testing.assert_allclose(table["effect"], theirs["Log2(FC)"], atol=1e-9)
+    np.testing.assert_allclose(table["p"], theirs["pvalue"], atol=0.01)
+    # Theirs is the widest over draws.
+    assert (table["low"] > theirs["CI(2.5)"]).mean() > 0.9
+    assert (table["high"] < theirs["CI(97.5)"]).mean() > 0.9
+
+
+def test_dirichlet_multinomial_with_subjects_is_near_scikit_bios(metadata):
+    counts, total = community(np.random.default_rng(9), 24)
+    design = build_design(metadata, "~ group + age + (1|subject)")
+    method = "dirichlet_multinomial"
+    table = linear_models(counts, total, design, method=method, seed=7, draws=16)
+    table = table[(table["term"] == "age")].set_index("taxon_id").sort_index()
+    theirs = dirmult_lme(
+        counts.loc[table.index].T, metadata, "group + age", "subject", draws=16, seed=7
+    )
+    theirs = theirs[theirs["Covariate"] == "age"]
+    # Their search for the variance ratio ends elsewhere for some draws; they take normal quantiles.
+    np.testing.assert_allclose(table["effect"], theirs["Log2(FC)"], atol=0.02)
+    assert np.median(table["p"].to_numpy() - theirs["pvalue"].to_numpy()) > 0
+
+
+def test_the_same_seed_gives_the_same_draws(metadata):
+    counts, total = community(np.random.default_rng(9), 24)
+    design = build_design(metadata, "~ group")
+    first, again, other = (
+        linear_models(counts, total, design, method="dirichlet_multinomial", seed=seed)
+        for seed in (1, 1, 2)
+    )
+    assert_frame_equal(first, again)
+    assert (first["p"] != other["p"]).any()
+
+
+def test_the_consensus_counts_methods_of_one_direction():
+    rows = [
+        *[("A", method, 1.0, 0.01) for method in CONSENSUS_METHODS],
+        *zip("BBB", CONSENSUS_METHODS, (1.0, -1.0, 1.0), (0.01, 0.01, 0.3), strict=True),
+        *zip("CCC", CONSENSUS_METHODS, (-1.0, -1.0, 1.0), (0.01, 0.05, 0.01), strict=True),
+        *zip("DDD", CONSENSUS_METHODS, (-1.0, -1.0, 1.0), (np.nan, np.nan, 0.01), strict=True),
+        ("C", "log2_proportion", 1.0, 0.01),
+        ("E", "log2_proportion", 1.0, 0.01),
+    ]
+    table = pd.DataFrame(rows, columns=["taxon_id", "method", "effect", "q"]).assign(term="group")
+    found = consensus(table, 0.05).assign(taxon=table["taxon_id"]).drop_duplicates()
+    by_taxon = found.set_index("taxon")
+    assert by_taxon["n_agree"].fillna(-1).tolist() == [3, 1, 2, -1, -1]
+    assert by_taxon.loc[list("ABC"), "consensus"].tolist() == [True, False, True]
+    assert by_taxon.loc[list("DE"), "consensus"].isna().all()
+
+
+def test_every_method_was_measured_and_its_label_is_that_of_the_numbers(metadata):
+    measured = pd.read_table(CALIBRATION)
+    assert measured.columns.tolist() == CALIBRATION_COLUMNS
+    assert set(METHODS) <= set(measured["method"])
+    assert measured.loc[measured["table"] != "simulated", "runs"].min() >= 200
+    counts, total = community(np.random.default_rng(9), 24)
+    design = build_design(metadata, "~ group")
+    table, _ = run_models(counts, total, design, calibration=measured)
+    labels = table.groupby("method")["calibration"].unique().map(list)
+    assert labels.to_dict() == {m: [calibration_of(measured, m, 24)] for m in METHODS}
+    mixed, _ = run_models(
+        counts, total, build_design(metadata, "~ age + (1|subject)"), calibration=measured
+    )
+    assert set(mixed["calibration"]) == {"not_measured"}
+
+
+def test_the_document_has_the_numbers_that_label_the_results():
+    """benchmarks/calibrate_methods.py writes both; one alone would be out of date."""
+    lines = (CALIBRATION.parents[1] / "docs/calibration.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    for row in pd.read_table(CALIBRATION).itertuples(index=False):
+        name = f"`{row.method}`" if row.method in METHODS else row.method
+        first = [row.table, str(row.samples), name]
+        known = [cell for cell in cells if cell[:3] == first and len(cell) == 8]
+        assert len(known) == 1, first
+        numbers = [f"{value:.3f}" if value == value else "" for value in row[4:]]
+        assert known[0][3:7] == [str(row.runs), *numbers]
+
+
+def test_the_first_method_of_the_settings_is_not_liberal():
+    settings = yaml.safe_load((CALIBRATION.parent / "config.yaml").read_text())["statistics"]
+    measured = pd.read_table(CALIBRATION)
+    labels = {calibration_of(measured, settings["methods"][0], n) for n in (20, 60, 200)}
+    assert "liberal" not in labels
+
+
+@needs_qin
+def test_cirrhosis_genera_change_as_published():
+    """Qin 2014, doi:10.1038/nature13568: oral genera rise, Lachno- and Ruminococcaceae fall."""
+    table = pd.read_table(QIN / "taxatable.txt", index_col=0)
+    groups = pd.read_table(QIN / "task-healthy-cirrhosis.txt", index_col=0)
+    genus = table.index.to_series().str.extract(r"(f__[^;]*;g__[^;]+)", expand=False)
+    counts = table[groups.index].groupby(genus).sum()
+    design = build_design(groups, "~ Var", {"Var": "Healthy"})
+    models, not_run = run_models(counts, table[groups.index].sum(), design)
+    assert not_run == {}
+    oral = ["f__Streptococcaceae;g__Streptococcus", "f__Veillonellaceae;g__Veillonella"]
+    of_family = "f__(Lachnospiraceae|Ruminococcaceae);"
+    share = models[models["method"] == "log2_proportion"].set_index("taxon_id")
+    found = share.loc[share["q"] <= 0.05, "effect"]
+    assert (found[oral] > 0).all()
+    fall = found[found.index.str.match(of_family)]
+    assert len(fall) >= 10
+    assert (fall < 0).mean() >= 0.9
+    # Relative to what most genera do, few of them fall: see docs/calibration.md.
+    primary = models[models["method"] == METHODS[0]].set_index("taxon_id")
+    for is_found in (primary["q"] <= 0.05, primary["consensus"].astype(bool)):
+        found = primary.loc[is_found, "effect"]
+        assert (found[oral] > 0).all()
+        assert found["f__Ruminococcaceae;g__Ruminiclostridium"] < 0
+        assert (found[found.index.str.startswith("f__Ruminococcaceae;")] < 0).all()

@@ -634,13 +634,44 @@ def test_the_two_counts_of_tested_taxa_agree_and_leave_out_those_without_p(bare)
     assert f"Not tested by {method}, for the model leaves no variation: Fe." in found
 
 
+def test_consensus_structural_zeros_and_calibration_have_their_tables(bare):
+    """Ra is found by two methods, Cu by none; controls have no Fe."""
+    rows = [
+        (1, "Ra", "clr_bias_corrected", 1.5, 0.01, "tested", None, 2, True),
+        (2, "Cu", "clr_bias_corrected", 0.5, 0.3, "tested", None, 1, False),
+        (3, "Fe", "clr_bias_corrected", None, None, "structural_zero", "control", None, None),
+        (1, "Ra", "ancombc2", 1.4, 0.02, "tested", None, 2, True),
+        (3, "Fe", "prevalence", 0.6, 0.004, "tested", "control", None, None),
+    ]
+    columns = ["taxon_id", "name", "method", "effect", "q", "status", "absent_in", "n_agree"]
+    table = pd.DataFrame(rows, columns=[*columns, "consensus"])
+    table = table.assign(term="group[T.depressed]", n=24, prevalence=0.5, p=table["q"] / 2)
+    table = table.assign(low=table["effect"] - 1, high=table["effect"] + 1)
+    table["calibration"] = table["method"].map({"ancombc2": "conservative"}).fillna("liberal")
+    found = words(render(replace(bare, differential=table), COHORT), "differential", "methods")
+    assert "CLR, bias-corrected (LinDA-type) (primary)" in found
+    assert "not calibrated: more false findings than q says" in found
+    assert "ANCOM-BC22411conservative: finds less than it could" in found
+    agreed = found[found.index("Consensus: taxa with q ≤ 0.05") : found.index("Structural zeros")]
+    assert "Ragroup, depressed against control1.50.52.50.012 of 2" in agreed
+    assert not {"Cu", "Fe"} & set(re.findall("Cu|Fe", agreed))
+    apart = found[found.index("Structural zeros") :]
+    assert "Fegroup, depressed against control240.5control0.0020.004" in apart
+
+
+def test_the_page_counts_the_methods_that_the_library_counts():
+    from moodbiome.abundance_methods import CONSENSUS_METHODS
+
+    assert reports.CONSENSUS_METHODS == CONSENSUS_METHODS
+
+
 def test_models_go_by_names_for_people(bare, small):
     table = small.differential.replace({"method": {"linda": "clr_bias_corrected"}})
     text = render(replace(bare, differential=table), COHORT)
     assert "CLR, bias-corrected (LinDA-type)" in words(text, "differential", "methods")
     assert "manner of LinDA, Zhou et al. 2022" in words(text, "methods", "provenance")
     assert "https://doi.org/10.1186/s13059-022-02655-5" in Page(text).links
-    assert "clr_bias" not in text
+    assert text.count("clr_bias_corrected") == 1  # among the settings
 
 
 @pytest.mark.parametrize(

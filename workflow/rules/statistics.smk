@@ -19,6 +19,7 @@ rule test_associations:
         ledger="results/tables/ledger.tsv",
         status="results/tables/sample_status.tsv",
         metadata="results/tables/metadata.tsv",
+        calibration=Path(workflow.basedir, "config/calibration.tsv"),
     output:
         differential="results/statistics/differential.tsv",
         not_run="results/statistics/not_run.tsv",
@@ -36,6 +37,10 @@ rule test_associations:
         reference=config["cohort"]["reference"],
         min_prevalence=config["statistics"]["min_prevalence"],
         min_mean_abundance=config["statistics"]["min_mean_abundance"],
+        methods=config["statistics"]["methods"],
+        draws=config["statistics"]["draws"],
+        max_fdr=config["statistics"]["max_fdr"],
+        seed=config["seed"],
         code=code("test_associations"),
     script:
         "../../scripts/test_associations.py"
@@ -72,6 +77,7 @@ if POOLED:
             group=config["cohort"]["group"],
             reference=config["cohort"]["reference"],
             study=config["cohort"]["study"],
+            method=config["statistics"]["methods"][0],
             min_prevalence=config["statistics"]["min_prevalence"],
             min_mean_abundance=config["statistics"]["min_mean_abundance"],
             code=code("pool_cohorts"),
