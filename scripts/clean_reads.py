@@ -25,21 +25,23 @@ if params.primers != "none" and check["status"] == "ok":
     )
     check["warnings"].append(said)
     check["fragments"] -= without_primers
-counts = clean_run(
-    check=check,
-    fastq=fastq,
-    clean=[output.r1, output.r2],
-    fastp_report=Path(output.fastp),
-    host_index=params.host,
-    min_length=params.min_length,
-    min_quality=params.min_quality,
-    max_bad_percent=params.max_bad_percent,
-    threads=snakemake.threads,
-    log=Path(snakemake.log[0]),
-)
+try:
+    counts = clean_run(
+        check=check,
+        fastq=fastq,
+        clean=[output.r1, output.r2],
+        fastp_report=Path(output.fastp),
+        host_index=params.host,
+        min_length=params.min_length,
+        min_quality=params.min_quality,
+        max_bad_percent=params.max_bad_percent,
+        threads=snakemake.threads,
+        log=Path(snakemake.log[0]),
+    )
+finally:
+    for file in trimmed:
+        Path(file).unlink(missing_ok=True)
 if without_primers:
     counts["raw"] += without_primers
     counts["failed_qc"] += without_primers
-for file in trimmed:
-    Path(file).unlink(missing_ok=True)
 Path(output.clean).write_text(json.dumps(counts, indent=1) + "\n")

@@ -12,6 +12,7 @@ from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, render, render_sample
 from moodbiome.software import python_versions, read_software
 from moodbiome.tables import read_counts
+from moodbiome.tools import writing
 
 snake_in, params = snakemake.input, snakemake.params
 
@@ -89,11 +90,13 @@ report = Report(
     not_run=[NotRun(row.analysis, row.reason) for row in summarise(notes).itertuples()],
 )
 template = {Path(path).name.split(".")[0]: Path(path) for path in snake_in.templates}
-Path(snakemake.output.cohort).write_text(render(report, template["cohort"]))
+with writing(snakemake.output.cohort):
+    Path(snakemake.output.cohort).write_text(render(report, template["cohort"]))
 # Pages of samples that the sheet no longer has would be taken for results of this run.
 pages = Path(snakemake.output.cohort).parent.glob("samples/*.html")
 for stale in set(pages) - set(map(Path, snakemake.output.samples)):
     stale.unlink()
 for sample, path in zip(params.samples, snakemake.output.samples, strict=True):
-    Path(path).write_text(render_sample(report, sample, template["sample"]))
+    with writing(path):
+        Path(path).write_text(render_sample(report, sample, template["sample"]))
 Path(snakemake.log[0]).write_text(f"{1 + len(params.samples)} pages\n")

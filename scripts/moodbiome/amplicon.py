@@ -756,10 +756,14 @@ def trim_run(
     # cutadapt picks the compression by the ending of the name.
     beside = [str(Path(file).with_name(f"part.{Path(file).name}")) for file in trimmed]
     command = trim_command(fastq, beside, primers, report, spacer, both_orientations, threads)
-    run_pipe([command], log)
-    counts = read_counts(report, fragments, place)
-    for part, file in zip(beside, trimmed, strict=True):
-        os.replace(part, file)  # noqa: PTH105
+    try:
+        run_pipe([command], log)
+        counts = read_counts(report, fragments, place)
+        for part, file in zip(beside, trimmed, strict=True):
+            os.replace(part, file)  # noqa: PTH105
+    finally:
+        for part in beside:
+            Path(part).unlink(missing_ok=True)
     return counts
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from moodbiome.database import database_taxa
 from moodbiome.kraken import Report, read_report
 from moodbiome.ledger import LEDGER
-from moodbiome.tools import run_pipe
+from moodbiome.tools import not_written_whole, run_pipe
 
 CONFIDENCE_BY_TABLE_BYTES = ((20 * 10**9, 0.2), (0, 0.1))
 """From how many bytes of hash.k2d on, and which confidence; docs/false_positives.md says why."""
@@ -70,9 +70,9 @@ def classify_sample(
     Raises
     ------
     moodbiome.tools.ToolError
-        If Kraken2 fails.
+        If Kraken2 fails, or its report is cut within a line.
     ValueError
-        If its report does not add up to as many fragments as it was given.
+        If the report does not add up to as many fragments as it was given.
     """
     log.write_text("")
     warnings = [f"run {run['run']}: {said}" for run in runs for said in run["warnings"]]
@@ -130,6 +130,9 @@ def classify(
     command += ["--gzip-compressed"] if mates[0][0].endswith(".gz") else []
     command += ["--paired"] if len(mates) > 1 else []
     run_pipe([[*command, *(file for files in zip(*mates, strict=True) for file in files)]], log)
+    # A report cut between two lines does not add up, and read_report says so.
+    if not report.read_bytes().endswith(b"\n"):
+        raise not_written_whole(report, "kraken2")
     restore_rank_codes(report, database / "taxo.k2d")
     return read_report(report, fragments=fragments)
 

@@ -3,16 +3,25 @@
 Only the standard library: it runs once a sequencing run.
 """
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from moodbiome.tools import ToolError, require_equal, run_pipe
+from moodbiome.tools import ToolError, not_written_whole, require_equal, run_pipe
+
+try:
+    # Comes with cutadapt and dnaio on x86_64 and aarch64; three times faster, same bytes.
+    from isal.igzip import GzipFile
+except ImportError:
+    from gzip import GzipFile  # type: ignore[assignment]
 
 # "0 reads" is all that bowtie2 says when nothing reaches it.
 _BOWTIE2_READS = re.compile(r"^(\d+) reads(?:; of these:)?$", re.MULTILINE)
+_BLOCK_BYTES = 1 << 20
 _SAMTOOLS_READS = re.compile(r"processed (\d+) reads")
 
 
@@ -50,7 +59,8 @@ def clean_run(
     Raises
     ------
     ToolError
-        If a tool fails or its own count of reads is not what it was given.
+        If a tool fails, its own count of reads is not what it was given, or a file that it says
+        to have written is cut short.
     """
     log.write_text("")
     result = {
@@ -92,12 +102,20 @@ def clean_run(
         if not paired:
             Path(clean[1]).write_bytes(b"")
 
-    summary = json.loads(fastp_report.read_text())["summary"]
+    try:
+        summary = json.loads(fastp_report.read_text())["summary"]
+    except ValueError:
+        raise not_written_whole(fastp_report, "fastp") from None
     before, after = summary["before_filtering"], summary["after_filtering"]
     require_equal("fragments read by fastp", raw, before["total_reads"] // mates, place)
     kept = after["total_reads"] // mates
     non_host = kept
-    if host_index:
+    if not host_index:
+        for file in map(Path, clean[:mates]):
+            # samtools sees a full disk by itself; fastp does not.
+            if _reads_of(file) != kept:
+                raise not_written_whole(file, "fastp")
+    else:
         require_equal("fragments read by bowtie2", kept, _count(_BOWTIE2_READS, said), place)
         non_host = _count(_SAMTOOLS_READS, said) // mates
     counts = {"raw": raw, "failed_qc": raw - kept, "host": kept - non_host, "non_host": non_host}
@@ -114,6 +132,18 @@ def _samtools_fastq(clean: Sequence[str], paired: bool) -> list[str]:
     if paired:
         return [*command, "-f", "12", "-1", clean[0], "-2", clean[1], "-0", "/dev/null", "-"]
     return [*command, "-f", "4", "-0", clean[0], "-"]
+
+
+def _reads_of(file: Path) -> int | None:
+    """Reads in a gzip file of four lines a read; None if it is cut."""
+    lines = 0
+    try:
+        with GzipFile(file, "rb") as content:
+            while block := content.read(_BLOCK_BYTES):
+                lines += block.count(b"\n")
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return None
+    return lines // 4 if lines % 4 == 0 else None
 
 
 def _count(pattern: re.Pattern[str], said: str) -> int:

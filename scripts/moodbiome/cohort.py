@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from moodbiome.faults import NotRun
+from moodbiome.tools import writing
 
 _TEXT = ("sample", "reason", "warnings", "exclude", "warning", "note")
 COMPARED = ("ok",)
@@ -15,7 +16,8 @@ COMPARED = ("ok",)
 def write_tsv(table: pd.DataFrame, path: str, **options: Any) -> None:
     """Write one of the run's own tables, six significant digits, as `read_tsv` reads it."""
     form = {"sep": "\t", "float_format": "%.6g", "quoting": csv.QUOTE_NONE, "index": False}
-    table.to_csv(path, **{**form, **options})
+    with writing(path):
+        table.to_csv(path, **{**form, **options})
 
 
 def read_tsv(path: str, text: Sequence[str] = ()) -> pd.DataFrame:

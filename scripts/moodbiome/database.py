@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from moodbiome.taxonomy import DELETED, MERGED, read_deleted, read_merged
-from moodbiome.tools import ToolError, run_pipe
+from moodbiome.tools import ToolError, not_written_whole, run_pipe
 
 DATABASE_FILES = ("hash.k2d", "opts.k2d", "taxo.k2d")
 TAXONOMY_FILES = ("nodes.dmp", "names.dmp")
@@ -23,6 +23,8 @@ LOCK = "lock.json"
 HISTORY_FILES = (MERGED, DELETED)
 _FASTA = re.compile(r".+\.(?:fna|fa|fasta)(?:\.gz)?")
 _TAXON_ID = re.compile(r"[1-9][0-9]*")
+_LITTLE_BYTES = 1 << 20
+_PROCESSED = re.compile(r"^(\d+) sequences \(.* processed in", re.MULTILINE)
 _GENOME = re.compile(r".+_(\d+)\.(?:fna|fa|fasta)(?:\.gz)?")
 
 
@@ -62,14 +64,35 @@ def build_database(
     ------
     ToolError
         If neither a file's name nor a header in it has a taxon id, the taxonomy lacks the id or has
-        deleted it, or a tool fails. Low-complexity sequence is not masked: dustmasker is not among
-        the pipeline's tools.
+        deleted it, a tool fails, or a file that a tool says to have written is cut short. Nothing
+        is left then.
     ValueError
         If merged.dmp or delnodes.dmp is damaged.
+
+    Notes
+    -----
+    Low-complexity sequence is not masked: dustmasker is not among the pipeline's tools.
     """
     log.write_text("")
     work = folder / "build"
     shutil.rmtree(work, ignore_errors=True)
+    try:
+        _build(genomes, taxonomy, work, threads, log)
+        shutil.move(work / "taxonomy" / "nodes.dmp", folder / "nodes.dmp")
+        for name in (*DATABASE_FILES, "seqid2taxid.map", "library.kraken", MERGED, "library.json"):
+            shutil.move(work / name, folder / name)
+    except ToolError as error:
+        free = shutil.disk_usage(folder).free
+        if free > _LITTLE_BYTES or "space left" in str(error):
+            raise
+        # Some programs of kraken2-build only meet what others could not write.
+        raise ToolError(f"{error}\n{folder}: no space left: {free} bytes are free") from error
+    finally:
+        # After a failure too: most often for lack of space, of which this has most.
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _build(genomes: Sequence[Path], taxonomy: Path, work: Path, threads: int, log: Path) -> None:
     (work / "taxonomy").mkdir(parents=True)
     for name in TAXONOMY_FILES:
         copy = work / "taxonomy" / name
@@ -92,17 +115,40 @@ def build_database(
     build = ["kraken2-build", "--db", str(work), "--threads", str(threads)]
     run_pipe([[*build, "--add-to-library", str(library), "--no-masking"]], log)
     run_pipe([[*build, "--build"]], log)
+    for name in DATABASE_FILES:
+        if not _is_whole(work / name):
+            raise not_written_whole(work / name, "kraken2-build")
     _clear_padding(work / "opts.k2d")
+    hits = work / "library.kraken"
     classify = ["kraken2", "--db", str(work), "--threads", str(threads), "--report", "/dev/null"]
-    run_pipe([[*classify, "--output", str(folder / "library.kraken"), str(library)]], log)
-    shutil.move(work / "taxonomy" / "nodes.dmp", folder / "nodes.dmp")
-    for name in (*DATABASE_FILES, "seqid2taxid.map"):
-        shutil.move(work / name, folder / name)
+    said = run_pipe([[*classify, "--output", str(hits), str(library)]], log)
+    processed = _PROCESSED.findall(said)
+    with hits.open("rb") as written:
+        if processed != [str(sum(line.endswith(b"\n") for line in written))]:
+            raise not_written_whole(hits, "kraken2")
     rows = (f"{old}\t|\t{current}\t|\n" for old, current in sorted(known.merged.items()))
-    (folder / MERGED).write_text("".join(rows))
+    (work / MERGED).write_text("".join(rows))
     facts = {"files": len(genomes), "merged": replaced}
-    (folder / "library.json").write_text(json.dumps(facts, indent=1) + "\n")
-    shutil.rmtree(work)
+    (work / "library.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a database file is as long as it says itself; Kraken2 does not look.
+
+    hash.k2d: four 64-bit numbers, the first its capacity, then four bytes a cell (kraken2,
+    src/compact_hash.cc). taxo.k2d: see `database_taxa`. opts.k2d: see `_clear_padding`.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        begin = content.read(32)
+    if file.name == "opts.k2d":
+        return size > 0
+    if len(begin) < 32:
+        return False
+    if file.name == "hash.k2d":
+        return size == 32 + 4 * int(struct.unpack_from("<Q", begin)[0])
+    n_nodes, name_bytes, rank_bytes = struct.unpack_from("<3Q", begin, 8)
+    return size == 32 + n_nodes * 56 + int(name_bytes) + int(rank_bytes)
 
 
 def _clear_padding(options: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from moodbiome.tools import writing
+
 Ints = NDArray[np.int64]
 
 HEADER = "mapped_taxid\tgenome_taxids:kmers_mapped:total_genome_kmers"
@@ -382,4 +384,5 @@ def write_distribution(genomes: Mapping[int, Mapping[int, int]], path: str | Pat
     if not taxa:
         raise ValueError("no library sequence is as long as a read, so there is no distribution")
     lines = [HEADER, *(f"{taxon}\t{''.join(taxa[taxon])}" for taxon in sorted(taxa))]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    with writing(path):
+        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

@@ -1,9 +1,11 @@
 """Feature tables: counts by rank for a cohort, in which every fragment is in one row."""
 
 import csv
+import io
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from os import PathLike
+from pathlib import Path
 
 import biom
 import h5py
@@ -12,6 +14,7 @@ import pandas as pd
 
 from moodbiome.bracken import Distribution, SampleEstimate, collect, estimate_sample
 from moodbiome.kraken import RANK_CODES, Report
+from moodbiome.tools import writing
 
 UNCLASSIFIED, UNASSIGNED = 0, -1
 """Row keys of the fragments without a taxon, and of those with none at the table's rank."""
@@ -175,7 +178,8 @@ def write_counts(counts: pd.DataFrame, path: str | PathLike[str]) -> None:
     """Write a feature table as TSV, in the form of `build_counts`."""
     # Names hold quotes and may look like anything, so nothing is quoted; they hold no tabs,
     # since a report's columns are parted by tabs.
-    counts.to_csv(path, sep="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
+    with writing(path):
+        counts.to_csv(path, sep="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
 
 
 def read_counts(path: str | PathLike[str]) -> pd.DataFrame:
@@ -266,5 +270,9 @@ def write_biom(counts: pd.DataFrame, path: str | PathLike[str], title: str) -> N
         table_id=title,
         type="Taxon table",
     )
-    with h5py.File(path, "w") as file:
+    # Made in memory: HDF5 ends the process without a word of its own when a disk is full.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         table.to_hdf5(file, generated_by="moodbiome", creation_date=_NO_DATE)
+    with writing(path):
+        Path(path).write_bytes(content.getbuffer())

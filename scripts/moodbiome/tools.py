@@ -1,9 +1,17 @@
-"""Running command-line tools: every exit code looked at, every word they say kept in the log."""
+"""Running command-line tools: every exit code looked at, every word they say kept in the log.
 
+What is said of a disk without space, by tools and by Python, is put into words here too.
+"""
+
+import contextlib
 import shlex
+import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
+
+_NO_SPACE = "No space left on device"
 
 
 class ToolError(RuntimeError):
@@ -26,7 +34,7 @@ def run_pipe(commands: Sequence[Sequence[str]], log: Path, stdout: Path | None =
     ------
     ToolError
         If any command of the pipe, not only the last, ends with another code than 0; the message
-        holds the last lines of the log.
+        holds the last lines of the log, and an earlier one that tells of a full disk.
     """
     with log.open("ab") as messages:
         line = " | ".join(shlex.join(command) for command in commands)
@@ -57,9 +65,42 @@ def run_pipe(commands: Sequence[Sequence[str]], log: Path, stdout: Path | None =
     failed = [(command[0], code) for command, code in zip(commands, codes, strict=True) if code]
     if failed:
         which = ", ".join(f"{tool} ended with code {code}" for tool, code in failed)
-        tail = "\n".join(said.splitlines()[-5:])
+        lines = said.splitlines()
+        # Later words of the tools before it in the pipe would hide the cause.
+        full = [line for line in lines[:-5] if _NO_SPACE in line][:1]
+        tail = "\n".join([*full, *lines[-5:]])
         raise ToolError(f"{which}; its last words in {log}:\n{tail}")
     return said
+
+
+def not_written_whole(file: Path, tool: str) -> ToolError:
+    """The error for a file that is cut short although its tool ended with success.
+
+    fastp 0.23.2 and Kraken2 2.1.2 do not notice that a disk is full: they end with code 0, and the
+    file holds what went before. Callers must therefore hold such files against a count.
+    """
+    free = shutil.disk_usage(file.parent).free
+    return ToolError(
+        f"{file}: cut short, though {tool} ended with success: no space left on its disk "
+        f"({free / 2**20:.1f} MiB are free now)? Make room there and run again"
+    )
+
+
+@contextlib.contextmanager
+def writing(path: str | PathLike[str]) -> Iterator[None]:
+    """Name the file in an error of its disk, which Python leaves out when a write fails.
+
+    >>> with writing("results/scores.tsv"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    OSError: [Errno 28] No space left on device: 'results/scores.tsv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def require_equal(what: str, given: int, found: int, place: str) -> None:
