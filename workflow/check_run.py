@@ -33,8 +33,8 @@ from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
 
 # Jobs of a cohort: ledger, diversity, signature, associations, report, provenance, conclusion, all;
-# with reads, of tools' versions; of an assay, of fingerprint and tables. Without MultiQC.
-COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 8, 2, 2
+# with reads, of tools' versions; of an assay, of fingerprint, tables and sensitivity. Without MultiQC.
+COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 8, 2, 3
 
 
 def main() -> int:
@@ -102,6 +102,7 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     assays = {unit.assay for unit in runs}
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
     jobs += len({unit.assay for unit in sheet.units} - assays)
+    jobs += bool(settings["cohort"]["study"]) + bool(settings["statistics"]["trials"])
     host = settings["host"] if runs else {"remove": False}
     if runs:
         jobs += SOFTWARE_JOBS

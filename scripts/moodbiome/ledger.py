@@ -95,7 +95,7 @@ def read_length_warning(mean_length: float | None, used: int | None) -> str:
     --------
     >>> read_length_warning(141.5, 150)
     ''
-    >>> read_length_warning(125.0, 100)[:70]
+    >>> read_length_warning(125.0, 100).partition(":")[0]
     're-estimated for reads of 100 bp, but they are 125 bp long on average'
     """
     if not mean_length or not used or abs(used - mean_length) <= MAX_LENGTH_DIFFERENCE * used:

@@ -157,9 +157,9 @@ def counting_intervals(counts: pd.DataFrame) -> pd.DataFrame:
     ...                       index=[0, -1, 10, 11, 12])
     >>> counting_intervals(counts)[["taxon_id", "proportion", "low", "high"]].round(3)
        taxon_id  proportion    low   high
-    0      <NA>         0.0  0.000  0.024
-    1        10         0.3  0.217  0.395
-    2        12         0.7  0.605  0.783
+    0      <NA>         0.0  0.000  0.025
+    1        10         0.3  0.218  0.396
+    2        12         0.7  0.609  0.786
     """
     taxa = counts[counts.index > 0].sort_index()
     parts = []
