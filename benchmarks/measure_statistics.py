@@ -15,6 +15,7 @@ import pandas as pd
 
 from moodbiome.association import METHODS, build_design, linear_models, random_intercept
 from moodbiome.diversity import aitchison, alpha, bray_curtis, jaccard, pcoa
+from moodbiome.longitudinal import change_models
 from moodbiome.permanova import permanova, permdisp
 
 
@@ -65,6 +66,20 @@ def measure_time(n: int) -> None:
     response, groups = generator.normal(size=(n, 2000)), metadata["subject"].to_numpy()
     matrix = mixed.matrix.to_numpy()
     clock("random_intercept, 2,000 taxa", lambda: random_intercept(response, matrix, groups))
+    measure_trial()
+
+
+def measure_trial(subjects: int = 500, taxa: int = 2000) -> None:
+    """A trial of two arms, a baseline and three later timepoints, everybody seen."""
+    generator, times = np.random.default_rng(2), ["0", "4", "8", "12"]
+    names = [f"P{i}" for i in range(subjects)]
+    keys = [(name, time) for name in names for time in times]
+    visits = pd.DataFrame(keys, columns=["subject", "timepoint"])
+    visits["arm"] = visits["subject"].map(dict(zip(names, ["a", "b"] * subjects, strict=False)))
+    level = np.repeat(generator.normal(size=(subjects, taxa)), len(times), axis=0)
+    values = pd.DataFrame(level + generator.normal(size=level.shape))
+    what = f"change_models, {len(values)} samples, {taxa} taxa"
+    clock(what, lambda: change_models(values, visits, times, "a"))
 
 
 def main() -> None:

@@ -27,6 +27,10 @@ for path in snake_in.ordinations:
 software = read_software(snake_in.software)
 notes = pd.concat([read_tsv(path) for path in snake_in.not_run])
 group = params.config["cohort"]["group"]
+visit = ["subject", "arm", "timepoint", "baseline", "from", "to", "outcome", "name", "missing"]
+longitudinal, changes, retention = [
+    read_tsv(path, text=visit) for path in snake_in.longitudinal
+] or [None] * 3
 databases = {
     Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
 }
@@ -70,6 +74,9 @@ report = Report(
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),
     differential=read_tsv(snake_in.differential),
+    longitudinal=longitudinal,
+    changes=changes,
+    retention=retention,
     **meta_analyses,
     metadata=read_tsv(snake_in.metadata, text=[group] if group else []),
     provenance={

@@ -33,7 +33,7 @@ from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
 
 # Jobs of a cohort: ledger, diversity, signature, associations, report, provenance, conclusion, all;
-# with reads, of tools' versions; of an assay, of fingerprint, tables and sensitivity. Without MultiQC.
+# with reads, of tools' versions; of an assay, of fingerprint, sensitivity and tables. No MultiQC.
 COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 8, 2, 3
 
 
@@ -102,7 +102,9 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     assays = {unit.assay for unit in runs}
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
     jobs += len({unit.assay for unit in sheet.units} - assays)
-    jobs += bool(settings["cohort"]["study"]) + bool(settings["statistics"]["trials"])
+    cohort = settings["cohort"]
+    optional = cohort["study"], cohort["subject"], settings["statistics"]["trials"]
+    jobs += sum(map(bool, optional))
     host = settings["host"] if runs else {"remove": False}
     if runs:
         jobs += SOFTWARE_JOBS

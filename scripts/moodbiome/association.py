@@ -54,8 +54,8 @@ COLUMNS = [
 UNITS = dict.fromkeys(METHODS, "log2 fold change") | {"prevalence": "difference in prevalence"}
 
 # The mode of the effects over taxa is no estimate of a common shift below this many taxa.
-_MIN_TAXA_FOR_BIAS = 10
-_MIN_PER_LEVEL = 3
+MIN_TAXA_FOR_BIAS = 10
+MIN_PER_LEVEL = 3
 # A linear model of presence and absence gives too narrow intervals in fewer samples: in eight, 2 of
 # 3 against 0 of 5 had p 0.013, where Fisher's exact test has 0.107.
 _MIN_SAMPLES_FOR_PREVALENCE = 20
@@ -285,12 +285,12 @@ def _prepare(
 
 
 def _rare_levels(name: str, sizes: pd.Series, left_out: str) -> list[str]:
-    rare = [f"{level!s} ({size})" for level, size in sizes.items() if size < _MIN_PER_LEVEL]
+    rare = [f"{level!s} ({size})" for level, size in sizes.items() if size < MIN_PER_LEVEL]
     if not rare:
         return []
     shown = ", ".join(rare[:10]) + (f" and {len(rare) - 10} more" if len(rare) > 10 else "")
     problem = (
-        f"column {name!r} has levels with fewer than {_MIN_PER_LEVEL} samples: {shown}{left_out}; "
+        f"column {name!r} has levels with fewer than {MIN_PER_LEVEL} samples: {shown}{left_out}; "
         "merge them, leave those samples out, or make the column numeric if it is meant to be"
     )
     return [problem]
@@ -527,9 +527,9 @@ def linear_models(
     proportions = _proportions(counts, n_classified).to_numpy()
     present = counts.to_numpy() > 0
     lacking = structural_zeros(present, design.matrix, design.levels)
-    if method in ("clr_bias_corrected", "ancombc2") and len(counts) < _MIN_TAXA_FOR_BIAS:
+    if method in ("clr_bias_corrected", "ancombc2") and len(counts) < MIN_TAXA_FOR_BIAS:
         raise NotRun(
-            f"{method}: needs {_MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
+            f"{method}: needs {MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
             f"there are {len(counts)}; take a finer rank"
         )
     if method in ("prevalence", "ancombc2") and design.groups is not None:
@@ -564,7 +564,7 @@ def linear_models(
         elif method == "clr_bias_corrected":
             logs = log2_proportions(proportions).T
             effect, errors, freedom = _fit(logs - logs.mean(axis=1, keepdims=True), design)
-            effect = effect - [[_mode(row)] for row in effect]
+            effect = effect - [[mode(row)] for row in effect]
         else:
             effect, errors, freedom = _fit(log2_proportions(proportions).T, design)
         errors = np.where(errors > 0, errors, np.nan)
@@ -734,12 +734,7 @@ def _with_depth(matrix: np.ndarray, n_classified: np.ndarray) -> np.ndarray:
 def random_intercept(
     response: np.ndarray, matrix: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Linear mixed models with one random intercept, of many responses on one design, by REML.
-
-    The covariance is proportional to ``I + ratio * Z Z'``, whose inverse is known by group, so that
-    the likelihood needs only sums by group; the variance ratio is the one number to search. It is
-    bracketed on a grid and refined by golden section for all responses together, and the boundary
-    (no group variance) is a candidate, where general optimisers often fail.
+    """`fit_reml` with between-within degrees of freedom.
 
     Parameters
     ----------
@@ -763,18 +758,63 @@ def random_intercept(
     NotRun
         If a column of the design has no degrees of freedom left.
     """
+    _, codes = np.unique(groups, return_inverse=True)
+    freedom = _between_within(matrix, codes, np.bincount(codes).astype(float))
+    coefficients, errors, _, ratios = fit_reml(response, matrix, groups)
+    return coefficients, errors, freedom, ratios
+
+
+def fit_reml(
+    response: np.ndarray,
+    matrix: np.ndarray,
+    groups: np.ndarray,
+    own: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Linear mixed models with one random intercept, of many responses on one design, by REML.
+
+    The covariance is proportional to ``I + ratio * Z Z'``, whose inverse is known by group, so that
+    the likelihood needs only sums by group; the variance ratio is the one number to search. It is
+    bracketed on a grid and refined by golden section for all responses together, and the boundary
+    (no group variance) is a candidate, where general optimisers often fail.
+
+    Parameters
+    ----------
+    response : array of shape (n_samples, n_taxa)
+    matrix : array of shape (n_samples, n_parameters)
+        Of full column rank, intercept included.
+    groups : array of shape (n_samples,)
+        Where no group repeats, this is least squares.
+    own : array of shape (n_samples, n_taxa), optional
+        One more covariate, of each response its own, such as its baseline. It is left out of those
+        responses where `matrix` determines it.
+
+    Returns
+    -------
+    coefficients, errors : arrays of shape (n_parameters, n_taxa)
+        Of the columns of `matrix`.
+    freedom : array of shape (n_parameters, n_taxa)
+        Satterthwaite's degrees of freedom, as in lmerTest (Kuznetsova 2017,
+        doi:10.18637/jss.v082.i13), within 1 and the residual ones.
+    ratios : array of shape (n_taxa,)
+        Variance between groups over residual variance.
+
+    Raises
+    ------
+    NotRun
+        If there are no more samples than parameters.
+    """
     n, parameters = matrix.shape
+    taxa = response.shape[1]
     _, codes = np.unique(groups, return_inverse=True)
     sizes = np.bincount(codes).astype(float)
-    freedom = _between_within(matrix, codes, sizes)
 
     # An orthonormal design keeps the products below well conditioned whatever the units.
     q, r = np.linalg.qr(matrix)
     scale = np.sqrt(np.maximum((response**2).sum(axis=0), np.finfo(float).tiny))
     scaled = response / scale
-    xy = q.T @ scaled
+    xy = (q.T @ scaled).T
     x_sums = np.zeros((len(sizes), parameters))
-    y_sums = np.zeros((len(sizes), response.shape[1]))
+    y_sums = np.zeros((len(sizes), taxa))
     np.add.at(x_sums, codes, q)
     np.add.at(y_sums, codes, scaled)
     # The weight of a group depends on its size alone: sum up the groups of each size once.
@@ -785,40 +825,94 @@ def random_intercept(
     yy_size = np.stack([(y_sums[like] ** 2).sum(axis=0) for like in alike], axis=1)
     n_size = np.array([like.sum() for like in alike])
 
+    to_columns = np.broadcast_to(np.linalg.inv(r), (taxa, parameters, parameters))
+    free = np.full(taxa, float(n - parameters))
+    width = parameters
+    if own is not None:
+        width += 1
+        along = q.T @ own
+        rest = own - q @ along
+        norm = np.sqrt((rest**2).sum(axis=0))
+        is_new = norm > 1e-8 * np.sqrt((own**2).sum(axis=0))
+        norm = np.where(is_new, norm, np.inf)
+        rest /= norm
+        rest_sums = np.zeros((len(sizes), taxa))
+        np.add.at(rest_sums, codes, rest)
+        rx_size = np.stack([rest_sums[like].T @ x_sums[like] for like in alike])
+        rr_size = np.stack([(rest_sums[like] ** 2).sum(axis=0) for like in alike], axis=1)
+        ry_size = [(rest_sums[like] * y_sums[like]).sum(axis=0) for like in alike]
+        xy = np.column_stack([xy, (rest * scaled).sum(axis=0)])
+        xy_size = np.concatenate([xy_size, np.stack(ry_size)[..., None]], axis=2)
+        last = -(to_columns[0] @ (along / norm)).T[..., None]
+        to_columns = np.concatenate([to_columns, last], axis=2)
+        free = free - is_new
+    if free.min() < 1:
+        raise NotRun(f"{n} samples are too few for {width} parameters; take out terms")
+
     def solve(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         weight = ratio[:, None] / (1 + ratio[:, None] * size)
         xvx = np.eye(parameters) - (weight @ xx_size).reshape(-1, parameters, parameters)
-        xvy = xy.T - np.einsum("ts,stp->tp", weight, xy_size)
+        if own is not None:
+            inner, xvx = xvx, np.empty((taxa, width, width))
+            xvx[:, :-1, :-1] = inner
+            xvx[:, -1, :-1] = xvx[:, :-1, -1] = -np.einsum("ts,stp->tp", weight, rx_size)
+            xvx[:, -1, -1] = 1 - (weight * rr_size).sum(axis=1)
+        xvy = xy - np.einsum("ts,stp->tp", weight, xy_size)
         yvy = 1 - (weight * yy_size).sum(axis=1)
         beta = np.linalg.solve(xvx, xvy[..., None])[..., 0]
         left = np.maximum(yvy - (beta * xvy).sum(axis=1), 1e-24)
         fit = (
-            (n - parameters) * np.log(left)
+            free * np.log(left)
             + np.log1p(ratio[:, None] * size) @ n_size
             + np.linalg.slogdet(xvx)[1]
         )
         return fit, beta, left, xvx
 
-    grid = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 49)])
-    taxa = response.shape[1]
-    fits = np.column_stack([solve(np.full(taxa, ratio))[0] for ratio in grid])
-    best = fits.argmin(axis=1)
-    low = grid[np.maximum(best - 1, 0)]
-    high = grid[np.minimum(best + 1, len(grid) - 1)]
-    golden = (np.sqrt(5) - 1) / 2
-    for _ in range(45):
-        left_point, right_point = high - golden * (high - low), low + golden * (high - low)
-        lower = solve(left_point)[0] < solve(right_point)[0]
-        high, low = np.where(lower, right_point, high), np.where(lower, low, left_point)
-    ratio = (low + high) / 2
-    ratio = np.where(solve(ratio)[0] < fits[:, 0], ratio, 0.0)
+    def spread(xvx: np.ndarray) -> np.ndarray:
+        """Variances of the coefficients, over the residual variance."""
+        return np.einsum("tpi,tij,tpj->tp", to_columns, np.linalg.inv(xvx), to_columns)
+
+    ratio = np.zeros(taxa)
+    if sizes.max() > 1:
+        grid = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 49)])
+        fits = np.column_stack([solve(np.full(taxa, ratio))[0] for ratio in grid])
+        best = fits.argmin(axis=1)
+        low = grid[np.maximum(best - 1, 0)]
+        high = grid[np.minimum(best + 1, len(grid) - 1)]
+        golden = (np.sqrt(5) - 1) / 2
+        for _ in range(45):
+            left_point, right_point = high - golden * (high - low), low + golden * (high - low)
+            lower = solve(left_point)[0] < solve(right_point)[0]
+            high, low = np.where(lower, right_point, high), np.where(lower, low, left_point)
+        ratio = (low + high) / 2
+        ratio = np.where(solve(ratio)[0] < fits[:, 0], ratio, 0.0)
 
     _, beta, left, xvx = solve(ratio)
-    to_columns = np.linalg.inv(r)
-    spread = to_columns @ np.linalg.inv(xvx) @ to_columns.T
-    variance = np.where(left <= 1e-23, 0, left / (n - parameters)) * scale**2
-    errors = np.sqrt(np.diagonal(spread, axis1=1, axis2=2) * variance[:, None])
-    return to_columns @ (beta.T * scale), errors.T, freedom, ratio
+    here = spread(xvx)
+    variance = np.where(left <= 1e-23, 0, left / free) * scale**2
+    errors = np.sqrt(here * variance[:, None])
+    coefficients = np.einsum("tpi,ti->pt", to_columns, beta) * scale
+
+    # Satterthwaite over the logarithm of the residual variance and the root of the ratio: in these
+    # the deviance is smooth and even at a ratio of 0, where the residual freedom comes out.
+    root = np.sqrt(ratio)
+    step = 1e-3 * np.maximum(root, 0.1)
+    beside = []
+    for point in (root - step, root, root + step):
+        fit, _, part, design = solve(point**2)
+        beside.append((part / left, fit - free * np.log(part), spread(design) / here))
+    (left_0, rest_0, here_0), (_, rest_1, _), (left_2, rest_2, here_2) = beside
+    bend = (free * (left_0 - 2 + left_2) + rest_0 - 2 * rest_1 + rest_2) / step**2
+    cross = -free * (left_2 - left_0) / (2 * step)
+    slope = (here_2 - here_0) / (2 * step[:, None])
+    determinant = bend * free - cross**2
+    is_curved = determinant > 1e-6 * free
+    share = slope**2 * free[:, None] - 2 * slope * cross[:, None] + bend[:, None]
+    freedom = np.where(is_curved, determinant, 1.0)[:, None] / np.where(
+        is_curved[:, None], share, 1 / free[:, None]
+    )
+    freedom = np.clip(freedom, 1, free[:, None])
+    return coefficients, errors.T, freedom.T, ratio
 
 
 def _between_within(matrix: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -838,10 +932,10 @@ def _between_within(matrix: np.ndarray, codes: np.ndarray, sizes: np.ndarray) ->
     return freedom
 
 
-def _mode(values: np.ndarray) -> float:
+def mode(values: np.ndarray) -> float:
     """Mode of a sample by Gaussian mean shift from its median, Silverman's bandwidth.
 
-    >>> round(_mode(np.array([0.0, 0.1, -0.1, 0.05, -0.05, 0.0, 8.0, 9.0])), 1)
+    >>> round(mode(np.array([0.0, 0.1, -0.1, 0.05, -0.05, 0.0, 8.0, 9.0])), 1)
     0.0
     """
     centre = float(np.median(values))

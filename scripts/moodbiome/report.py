@@ -108,6 +108,8 @@ class Report:
         The assay may be empty where there is only one.
     evidence, claims, sources : DataFrame or None
         config/evidence/taxa.tsv, claims.tsv and sources.tsv.
+    longitudinal, changes, retention : DataFrame or None
+        As written by their rule; None where no repeated samples were declared.
     pooled, by_cohort, trials, trials_pooled : DataFrame or None
         As written by pool_cohorts and pool_trials; None, and no section, where they are not set.
     metadata : DataFrame or None
@@ -134,6 +136,9 @@ class Report:
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
     differential: pd.DataFrame | None = None
+    longitudinal: pd.DataFrame | None = None
+    changes: pd.DataFrame | None = None
+    retention: pd.DataFrame | None = None
     pooled: pd.DataFrame | None = None
     by_cohort: pd.DataFrame | None = None
     trials: pd.DataFrame | None = None
@@ -200,6 +205,16 @@ def render(report: Report, template: Path) -> str:
             part for part in (_agreed_taxa(report), _absent_taxa(report)) if part is not None
         ],
         power=_power_note(report),
+        longitudinal=None
+        if report.retention is None
+        else _section(report, "longitudinal", report.retention, _longitudinal_figures),
+        retention=_optional_table(
+            report.retention,
+            "Subjects assigned to each arm, with a sample, and with one of status ok",
+            "results/statistics/retention.tsv",
+        ),
+        longitudinal_effects=_longitudinal_effects(report),
+        longitudinal_taxa=_longitudinal_taxa(report),
         pooled=None
         if report.pooled is None
         else _section(report, "pooled", report.pooled, _pooled_figures),
@@ -491,6 +506,25 @@ def methods(
                 f"q ≤ {statistics['max_fdr']:g} is marked.",
             )
         )
+    if config.get("cohort", {}).get("subject"):
+        arms = config["cohort"]["arm"]
+        text.append(
+            (
+                "Change over time",
+                (
+                    "Values after baseline were modelled on timepoint, arm at each timepoint, the "
+                    "subject's own baseline value and a random intercept of the subject; effects "
+                    "are differences between arms in change. "
+                    if arms
+                    else "Values were modelled on timepoint and a random intercept of the subject. "
+                )
+                + "Models were fitted by restricted maximum likelihood, with Satterthwaite's "
+                "degrees of freedom. All subjects with a baseline take part"
+                + (", in the arm they were assigned to" if arms else "")
+                + ", as long as they were seen; nothing is imputed. q values are "
+                "Benjamini-Hochberg over all outcomes of a kind, arms and timepoints.",
+            )
+        )
     if "seed" in config:
         text.append(
             (
@@ -567,6 +601,7 @@ _ANALYSES = {
     "signature": "signature score",
     "contributions": "contributions to the score",
     "differential": "differential abundance",
+    "longitudinal": "change over time",
     "pooled": "effects pooled over studies",
 }
 _STATUS_WORDS = {
@@ -862,6 +897,96 @@ def _differential_figures(report: Report) -> list[_Shown]:
             )
             shown.append(_show(figure, assay))
     return shown
+
+
+# Further metrics of alpha diversity stand in the table.
+_DRAWN_OVER_TIME = ("signature_score", "observed", "shannon")
+_POPULATION_WORDS = {"intention_to_treat": "all as assigned", "completers": "completers only"}
+_MAX_TAXA_OVER_TIME = 20
+
+
+def _longitudinal_figures(report: Report) -> list[_Shown]:
+    reference = _setting(report, "cohort", "arm_reference", "")
+    assert report.retention is not None
+    shown = []
+    for assay, part in _per_assay(report.retention):
+        shown.append(_show(figures.retention(part, reference, _key("retention", assay)), assay))
+    if (table := _present(report.changes)) is None:
+        return shown
+    several = len(_assays(table[table["assay"].notna()])) > 1
+    for assay, part in table.groupby(table["assay"].fillna(""), sort=False):
+        drawn = part[part["outcome"].isin(_DRAWN_OVER_TIME) | (assay == "")]
+        if drawn[["value_from", "value_to"]].notna().any(axis=None):
+            key = _key("trajectories", str(assay) or "sheet")
+            what = str(assay) if assay and several else ("" if assay else "scales and markers")
+            shown.append(_show(figures.trajectories(drawn, reference, key), what))
+    return shown
+
+
+def _longitudinal_effects(report: Report) -> Table | None:
+    """Effects on everything but taxa; of alpha diversity on the metrics that are drawn."""
+    table = _present(report.longitudinal)
+    if table is None:
+        return None
+    families = ("scales", "markers", "signature", "alpha")
+    drawn = (table["family"] != "alpha") | table["outcome"].isin(_DRAWN_OVER_TIME)
+    rows = table[table["family"].isin(families) & drawn]
+    rows = rows.sort_values("family", key=lambda names: names.map(families.index), kind="stable")
+    if rows.empty:
+        return None
+    return _effects_over_time(
+        report, rows, "Change since baseline in scales, markers, score and diversity"
+    )
+
+
+def _longitudinal_taxa(report: Report) -> Table | None:
+    """The taxa with the smallest q, and how many there are below the limit."""
+    table = _present(report.longitudinal)
+    if table is None or not (table["family"] == "taxa").any():
+        return None
+    rows = table[(table["family"] == "taxa") & (table["population"] == "intention_to_treat")]
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    counted = [
+        f"{method_name(str(method))} {int((part['q'] <= limit).sum())} of {len(part)}"
+        for method, part in rows.groupby("method", sort=False)
+    ]
+    caption = (
+        f"Change since baseline in taxa: the {_MAX_TAXA_OVER_TIME} effects with the smallest q, "
+        f"all as assigned. With q ≤ {limit:g}: {', '.join(counted)}"
+    )
+    rows = rows.sort_values(["q", "p"], kind="stable").head(_MAX_TAXA_OVER_TIME)
+    return _effects_over_time(report, rows, caption)
+
+
+def _effects_over_time(report: Report, rows: pd.DataFrame, caption: str) -> Table:
+    has_arms = bool(_setting(report, "cohort", "arm", ""))
+    shown = pd.DataFrame({"outcome": rows["name"].map(lambda name: plain(str(name)))})
+    if rows["assay"].isna().any() or len(_assays(rows)) > 1:
+        shown["assay"] = rows["assay"]
+    if (rows["family"] == "taxa").any():
+        shown["method"] = rows["method"].map(method_name)
+    if has_arms:
+        shown["arm"] = rows["arm"]
+    shown["timepoint"] = rows["timepoint"].astype(str)
+    if (rows["population"] == "completers").any():
+        shown["subjects"] = rows["population"].map(_POPULATION_WORDS)
+    shown["effect"] = rows["effect"]
+    low, high = (_numbers(rows[bound], identifier=False) for bound in ("low", "high"))
+    shown["95 % interval"] = [f"{a} to {b}" if a else "" for a, b in zip(low, high, strict=True)]
+    shown = shown.join(rows[["p", "q"]])
+    if has_arms:
+        pairs = zip(rows["n_arm"], rows["n_reference"], strict=True)
+        shown["n"] = [f"{arm:.0f} against {reference:.0f}" for arm, reference in pairs]
+    else:
+        shown["n"] = rows["n_arm"]
+    shown["unit"] = rows["effect_unit"]
+    reference = _setting(report, "cohort", "arm_reference", "")
+    words = f"difference from the arm {reference} in change" if has_arms else "change"
+    return _as_table(
+        shown,
+        f"{caption}. Effect: {words}; n: subjects at the timepoint",
+        "results/statistics/longitudinal.tsv",
+    )
 
 
 _TERM = re.compile(

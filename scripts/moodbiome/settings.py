@@ -9,10 +9,12 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
+from moodbiome.dictionary import Field, read_dictionary
 from moodbiome.faults import Fault, NotRun, suggestion
 from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
 from moodbiome.sheet import Sheet
+from moodbiome.visits import visit_faults
 
 
 def check_settings(settings: dict[str, Any], schema: dict[str, Any]) -> list[Fault]:
@@ -102,7 +104,33 @@ def check_against_sheet(
         if rank not in settings["tables"]["ranks"]:
             mend = f"add {rank!r} to tables.ranks or take one of them"
             faults.append(Fault(f"config: {section}.rank", f"no tables of rank {rank!r}", mend))
-    return faults + (_column_faults(settings, sheet) if sheet.units else [])
+    if not sheet.units:
+        return faults
+    return [
+        *faults,
+        *_column_faults(settings, sheet),
+        *_longitudinal_faults(settings, sheet, read_dictionary(folder / "metadata.tsv")),
+    ]
+
+
+def _longitudinal_faults(
+    settings: dict[str, Any], sheet: Sheet, dictionary: Mapping[str, Field]
+) -> list[Fault]:
+    """What forbids the longitudinal analysis; outcomes that neither sheet nor dictionary have."""
+    outcomes = {f"longitudinal.{key}": names for key, names in settings["longitudinal"].items()}
+    known = [*dictionary, *sheet.columns]
+    unknown = [
+        Fault(
+            f"config: {key}",
+            f"{name!r} is no column of the sheet and no field of config/metadata.tsv",
+            f"{suggestion(name, known)}Correct it, or take it out",
+        )
+        for key, names in outcomes.items()
+        for name in names
+        if name not in known
+    ]
+    name = Path(settings["samples"]).name
+    return unknown + visit_faults(settings["cohort"], outcomes, sheet, name)
 
 
 def _nomenclature_faults(

@@ -26,6 +26,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "run_multiqc",
         "pool_cohorts",
         "pool_trials",
+        "model_longitudinal",
         "import_tables",
     }
     assert written - planned - optional == set()
@@ -142,3 +143,19 @@ def test_faults_of_trials_and_studies_stop_the_run_before_any_job(folder):
     assert "did you mean 'sd_control'?" in done.stdout
     assert "cohort.study: the sheet has no column 'group2'" in done.stdout
     assert not (folder / "results").exists()
+
+
+def test_repeated_samples_are_modelled_where_subject_and_timepoint_are_named(folder):
+    sheet = folder / "samples.tsv"
+    header, *rows = sheet.read_text().splitlines()
+    cells = ["who\tweek", "P1\t0", "P1\t4"]
+    lines = [f"{line}\t{more}" for line, more in zip([header, *rows], cells, strict=True)]
+    sheet.write_text("\n".join(lines) + "\n")
+    change_settings(folder, cohort__subject="who", cohort__timepoint="week")
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^model_longitudinal +1$", done.stdout, re.MULTILINE)
+    change_settings(folder, cohort__arm="week", cohort__arm_reference="0")
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 1
+    assert "column 'week': is '4'; an earlier row of subject 'P1' says '0'" in done.stdout

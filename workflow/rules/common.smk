@@ -28,6 +28,7 @@ from moodbiome.inputs import check_inputs, imported_tables
 from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
 from moodbiome.staging import keep_copies, node_folder
+from moodbiome.visits import timepoints_from_baseline
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
 

@@ -1,5 +1,11 @@
-"""Counts and metadata -> which taxa go with which variable, in all samples and pooled over studies."""
+"""Counts and metadata -> which taxa go with which variable, in all samples, over time and over studies."""
 
+LONGITUDINAL = []
+if config["cohort"]["subject"]:
+    LONGITUDINAL = [
+        f"results/statistics/{name}.tsv"
+        for name in ("longitudinal", "changes", "retention", "longitudinal_not_run")
+    ]
 POOLED = []
 if config["cohort"]["study"]:
     POOLED = expand("results/statistics/{name}.tsv", name=["pooled", "by_cohort"])
@@ -44,6 +50,49 @@ rule test_associations:
         code=code("test_associations"),
     script:
         "../../scripts/test_associations.py"
+
+
+if LONGITUDINAL:
+
+    rule model_longitudinal:
+        """Model change since baseline, and its difference between the arms of a trial."""
+        input:
+            counts=expand(
+                "results/tables/{assay}.{rank}.counts.tsv",
+                assay=ASSAYS,
+                rank=config["statistics"]["rank"],
+            ),
+            ledger="results/tables/ledger.tsv",
+            status="results/tables/sample_status.tsv",
+            metadata="results/tables/metadata.tsv",
+            alpha="results/diversity/alpha.tsv",
+            scores="results/signature/scores.tsv",
+        output:
+            effects="results/statistics/longitudinal.tsv",
+            changes="results/statistics/changes.tsv",
+            retention="results/statistics/retention.tsv",
+            not_run="results/statistics/longitudinal_not_run.tsv",
+        log:
+            "logs/model_longitudinal.log",
+        conda:
+            "../../envs/python.yaml"
+        resources:
+            mem_mb=2000,
+        params:
+            assays=ASSAYS,
+            rank=config["statistics"]["rank"],
+            subject=config["cohort"]["subject"],
+            timepoint=config["cohort"]["timepoint"],
+            timepoints=timepoints_from_baseline(config["cohort"], sheet),
+            arm=config["cohort"]["arm"],
+            reference=config["cohort"]["arm_reference"],
+            scales=config["longitudinal"]["scales"],
+            markers=config["longitudinal"]["markers"],
+            min_prevalence=config["statistics"]["min_prevalence"],
+            min_mean_abundance=config["statistics"]["min_mean_abundance"],
+            code=code("model_longitudinal"),
+        script:
+            "../../scripts/model_longitudinal.py"
 
 
 if POOLED:
