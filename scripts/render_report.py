@@ -77,6 +77,7 @@ report = Report(
     longitudinal=longitudinal,
     changes=changes,
     retention=retention,
+    power=read_tsv(snake_in.power),
     **meta_analyses,
     metadata=read_tsv(snake_in.metadata, text=[group] if group else []),
     provenance={

@@ -57,6 +57,15 @@ METHODS = {
     "ancombc2": "ANCOM-BC2",
     "dirichlet_multinomial": "Dirichlet-multinomial (ALDEx2-type)",
 }
+POWER_FEATURES = {
+    "taxon.from_90_percent": "prevalence ≥ 90 %",
+    "taxon.50_to_90_percent": "prevalence 50 to 90 %",
+    "taxon.below_50_percent": "prevalence < 50 %",
+    "taxon.all": "all taxa",
+    "signature_score.all": "signature score",
+    "alpha_diversity.observed": "observed taxa",
+    "alpha_diversity.shannon": "Shannon diversity",
+}
 NO_GROUP = "no group stated"
 ALL_SAMPLES = "all samples"
 MAX_GROUPS = 12
@@ -883,6 +892,85 @@ def differential(
 
 
 _EFFECT = ["effect", "low", "high", "q"]
+
+
+def power(table: pd.DataFrame, words: str, max_fdr: float, key: str = "power") -> Figure:
+    """Power by size of the effect: taxa by fold change, and scores and diversity by shift.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns of results/statistics/power.tsv, of one assay and term, with rows of quantity
+        ``power``.
+    words : str
+        The comparison as people say it.
+    max_fdr : float
+        At which taxa count as found.
+    key : str
+
+    Raises
+    ------
+    ValueError
+        If no power was estimated.
+    """
+    kinds = table["feature_kind"] + "." + table["class"]
+    drawn = table.assign(feature=kinds.map(POWER_FEATURES))[table["quantity"] == "power"]
+    if drawn.empty:
+        raise ValueError(f"no power was estimated for {words}, so that there is none to draw")
+    panels = []
+    for is_taxon, title in ((True, "Taxa"), (False, "Score and diversity")):
+        part = drawn[(drawn["feature_kind"] == "taxon") == is_taxon]
+        if len(part):
+            panels.append(_power_panel(part.rename(columns={"feature": "group"}), title))
+    chart = alt.hconcat(*panels, spacing=24).resolve_scale(color="independent", shape="independent")
+    sizes = drawn.groupby("feature", sort=False)[["n_reference", "n_other"]].first()
+    counted: dict[str, list[str]] = {}
+    for name, row in sizes.iterrows():
+        of_size = f"{row['n_reference']:,} and {row['n_other']:,} samples"
+        counted.setdefault(of_size, []).append(str(name))
+    n = "; ".join(
+        of_size + (f" ({listed(names)})" if len(counted) > 1 else "")
+        for of_size, names in counted.items()
+    )
+    caption = (
+        f"Share of the planted effects that this cohort finds, by their size: {n}, "
+        f"{count_of(int(drawn['simulations'].iloc[0]), 'simulation')} a size, with 95 % Monte "
+        "Carlo intervals. The dashed line is 80 %. Taxa are found at "
+        f"q ≤ {max_fdr:g} where one tested taxon in ten differs; scores and diversity at p ≤ 0.05, "
+        "their shifts in standard deviations within groups."
+    )
+    return Figure(
+        key,
+        f"Power: {words}",
+        caption,
+        _svg(chart, key, f"Power by size of the effect for {words}"),
+        drawn[["feature", "effect", "unit", "power", "low", "high"]],
+        "results/statistics/power.tsv",
+    )
+
+
+def _power_panel(part: pd.DataFrame, title: str) -> Any:
+    """Lines with their Monte Carlo intervals; the panel's own legend above it."""
+    names = [name for name in POWER_FEATURES.values() if name in set(part["group"])]
+    channels = _group_channels(names)
+    # The legend is that of the points: the area's would be as pale as the area.
+    plain_colour = _group_channels(names, legend=False)["color"]
+    base = _chart(part).encode(
+        x=alt.X("effect:Q", title=str(part["unit"].iloc[0]), axis=alt.Axis(tickCount=6))
+    )
+    share = alt.Scale(domain=[0, 1])
+    y = alt.Y("power:Q", title="power", scale=share, axis=alt.Axis(format="%"))
+    target = alt.Chart(alt.InlineData(values=[{"power": 0.8}]))
+    layers = [
+        target.mark_rule(strokeDash=[4, 3], color=_FAINT).encode(y=y),
+        base.mark_area(opacity=0.12).encode(
+            y=alt.Y("low:Q", scale=share), y2="high:Q", color=plain_colour
+        ),
+        base.mark_line(strokeWidth=1.5).encode(y=y, color=plain_colour),
+        base.mark_point(size=35, filled=True, opacity=1).encode(y=y, **channels),
+    ]
+    layered = alt.layer(*layers).resolve_legend(color="independent", shape="independent")
+    return layered.properties(width=350, height=240, title=_heading(title))
 
 
 def retention(table: pd.DataFrame, reference: str, key: str = "retention") -> Figure:

@@ -45,15 +45,16 @@ MIN_WEIGHT_DETECTABLE = 0.5
 MIN_PERCENTILE_REFERENCE = 20
 RECALLED = "†"
 RECALLED_WORDS = f"{RECALLED} recalled, not looked up again"
-# Evidence on single taxa (standardised difference 0.2-0.3): group size for 80 % power at 0.05.
-SMALL_GROUP = 175
+# Differences in single taxa between people with depression and controls, in standard deviations:
+# recalled from the literature, not looked up again.
+EXPECTED_SHIFTS = (0.2, 0.3)
 
 
 class NotRun(NamedTuple):
     """An analysis that was not run, and why.
 
     `analysis` is one of the sections: ledger, taxa, alpha, ordination, permanova, signature,
-    contributions, evidence, differential; other names are shown among the warnings only.
+    contributions, evidence, differential, power; other names are shown among the warnings only.
     """
 
     analysis: str
@@ -97,7 +98,7 @@ class Report:
         default "sample", and warnings, each text ended by "; ".
     genus_counts : mapping of assay to DataFrame
         taxon_id, name, lineage, then one column a sample; rows 0 and -1 included.
-    alpha, permanova, scores, contributions, resolution, differential : DataFrame or None
+    alpha, permanova, scores, contributions, resolution, differential, power : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
     sensitivity : DataFrame or None
@@ -143,6 +144,7 @@ class Report:
     by_cohort: pd.DataFrame | None = None
     trials: pd.DataFrame | None = None
     trials_pooled: pd.DataFrame | None = None
+    power: pd.DataFrame | None = None
     metadata: pd.DataFrame | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     not_run: Sequence[NotRun] = ()
@@ -204,7 +206,6 @@ def render(report: Report, template: Path) -> str:
         differential_tables=[
             part for part in (_agreed_taxa(report), _absent_taxa(report)) if part is not None
         ],
-        power=_power_note(report),
         longitudinal=None
         if report.retention is None
         else _section(report, "longitudinal", report.retention, _longitudinal_figures),
@@ -215,6 +216,8 @@ def render(report: Report, template: Path) -> str:
         ),
         longitudinal_effects=_longitudinal_effects(report),
         longitudinal_taxa=_longitudinal_taxa(report),
+        power=_section(report, "power", report.power, _power_figures),
+        power_sentences=_power_sentences(report),
         pooled=None
         if report.pooled is None
         else _section(report, "pooled", report.pooled, _pooled_figures),
@@ -506,6 +509,21 @@ def methods(
                 f"q ≤ {statistics['max_fdr']:g} is marked.",
             )
         )
+        if group and statistics["power"]["simulations"]:
+            text.append(
+                (
+                    "Power",
+                    (
+                        "Power was estimated by "
+                        f"{statistics['power']['simulations']:,} simulations a size of effect: the "
+                        "residuals of the model were shuffled over the samples, and an effect was "
+                        "added to one group. Taxa had their fragments thinned, "
+                        "one tested taxon in ten at a time, and were tested by the primary method; "
+                        "scores and diversity were shifted, up "
+                        "and down."
+                    ),
+                )
+            )
     if config.get("cohort", {}).get("subject"):
         arms = config["cohort"]["arm"]
         text.append(
@@ -603,6 +621,7 @@ _ANALYSES = {
     "differential": "differential abundance",
     "longitudinal": "change over time",
     "pooled": "effects pooled over studies",
+    "power": "power of the comparison",
 }
 _STATUS_WORDS = {
     "failed": "failed: no result",
@@ -1182,20 +1201,81 @@ def _absent_taxa(report: Report) -> Table | None:
     )
 
 
-def _power_note(report: Report) -> str:
-    if _present(report.differential) is None or _present(report.metadata) is None:
-        return ""
-    usable = report.status.loc[report.status["status"] == "ok", "sample"].astype(str).tolist()
-    groups = _groups(report, list(dict.fromkeys(usable)))
-    sizes = groups.value_counts(sort=False)
-    sizes = sizes.drop([figures.NO_GROUP, figures.ALL_SAMPLES], errors="ignore")
-    if len(sizes) < 2 or sizes.min() >= SMALL_GROUP:
-        return ""
+def _power_figures(report: Report) -> list[_Shown]:
+    assert report.power is not None
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    shown = []
+    for assay, part in _per_assay(report.power):
+        for position, (term, rows) in enumerate(part.groupby("term", sort=False)):
+            words, key = _term_words(report, str(term)), _key(f"power-{position + 1}", assay)
+            shown.append(_show(figures.power(rows, words, limit, key), assay))
+    return shown[:3]
+
+
+def _power_sentences(report: Report) -> list[str]:
+    """What each comparison can find, and what that means beside what others found."""
+    table = _present(report.power)
+    if table is None:
+        return []
+    sentences = []
+    for assay, part in _per_assay(table):
+        for term, rows in part.groupby("term", sort=False):
+            words = _term_words(report, str(term)) + (f" ({assay})" if assay else "")
+            sentences.append(_detectable_words(rows, words))
+    return [*sentences, *_small_cohort(report)]
+
+
+def _detectable_words(rows: pd.DataFrame, words: str) -> str:
+    """The effects that one comparison finds in 80 % of the simulations."""
+    tested = rows[rows["quantity"] == "power"]
+    found = rows[rows["quantity"] == "detectable_at_80"]
+    said = []
+    for kind, part in found.groupby("feature_kind", sort=False):
+        # The most common taxa, and one metric of diversity: the figure has the others.
+        named = part[part["class"].isin(["from_90_percent", "shannon"])]
+        row = (named if len(named) else part).iloc[0]
+        name = f"a taxon, {_feature(row)}" if kind == "taxon" else _feature(row)
+        of_size = f"{name} (n = {row['n_reference']:,} and {row['n_other']:,})"
+        unit = "SD" if row["unit"] == "standard deviations" else f"in {row['unit']}"
+        if pd.isna(row["effect"]):
+            largest = tested.loc[tested["feature_kind"] == kind, "effect"].max()
+            said.append(f"{of_size}, none up to the largest tried, {largest:g} {unit}")
+            continue
+        # A bound that the sizes tried do not reach is open.
+        low, high = (
+            "beyond" if pd.isna(row[bound]) else f"{row[bound]:.2g}" for bound in ("low", "high")
+        )
+        said.append(f"{of_size}, {row['effect']:.2g} {unit} ({low} to {high})")
     return (
-        f"The smallest group has {count_of(int(sizes.min()), 'sample')} with status ok. "
-        "Standardised differences of 0.2 to 0.3, as expected for single taxa, need about 175 to "
-        "390 samples a group for 80 % power; absence of a finding here is not evidence of absence."
+        f"Smallest effect that this cohort finds in 80 % of simulations, for {words}: "
+        f"{'; '.join(said)}."
     )
+
+
+def _feature(row: pd.Series) -> str:
+    """What a row of the power table is about, as the figure's legend has it."""
+    return figures.POWER_FEATURES[f"{row['feature_kind']}.{row['class']}"]
+
+
+def _small_cohort(report: Report) -> list[str]:
+    """What a cohort that cannot find the differences reported for single taxa must be told."""
+    table = _present(report.power)
+    if table is None:
+        return []
+    needed = table[table["quantity"] == "needed_at_80"].groupby("effect")["n_other"].first()
+    sizes = table.loc[table["quantity"] == "power", ["n_reference", "n_other"]]
+    smallest = int(sizes.to_numpy().min())
+    least, most = EXPECTED_SHIFTS
+    if not {least, most} <= set(needed.index) or smallest >= needed[most]:
+        return []
+    sentence = (
+        "The cohort is small for what is asked: differences reported for single taxa are about "
+        f"{least:g} to {most:g} SD ({RECALLED_WORDS}). To find them in 80 % of cohorts takes "
+        f"{needed[most]:,} to {needed[least]:,} samples a group, even where one taxon alone is "
+        f"tested; the smallest group here has {smallest:,}. The absence of a finding is not "
+        "evidence of absence."
+    )
+    return [sentence]
 
 
 def _types(report: Report) -> dict[tuple[str, str], str]:
@@ -1407,6 +1487,8 @@ def _warnings(report: Report) -> dict[str, Any]:
         groups.append(("Input to look at", lines))
     if lines := _score_lines(report):
         groups.append(("Signature score", lines))
+    if small := _small_cohort(report):
+        groups.append(("Power", [[sentence] for sentence in small]))
     missing = [(note.analysis, _reason(note.reason)) for note in report.not_run]
     for analysis, content in (
         ("taxa", _any_counts(report)),

@@ -330,6 +330,50 @@ def differential_table():
     )
 
 
+def power_table(effect=1.3):
+    """A comparison's power as statistics/power.tsv has it."""
+    kinds = [("taxon", "from_90_percent"), ("signature_score", "all")]
+    rows = []
+    for kind, name in kinds:
+        unit = "log2 fold change" if kind == "taxon" else "standard deviations"
+        of_kind = {"feature_kind": kind, "class": name, "unit": unit, "simulations": 100}
+        of_kind |= {"n_reference": 14, "n_other": 12, "term": "group[T.x]", "assay": "shotgun"}
+        for size, power in ((0.0, 0.05), (1.0, 0.6), (2.0, 0.95)):
+            interval = {"low": power - 0.05, "high": power + 0.05}
+            row = {"quantity": "power", "effect": size, "power": power, **interval}
+            rows.append(of_kind | row)
+        found = {"effect": effect, "power": 0.8, "low": 1.1, "high": np.nan}
+        rows.append(of_kind | found | {"quantity": "detectable_at_80"})
+        for shift, n in ((0.2, 394), (0.3, 176)) if kind != "taxon" else ():
+            row = {
+                "quantity": "needed_at_80",
+                "effect": shift,
+                "power": 0.8,
+                "low": 0.7,
+                "high": 0.9,
+            }
+            rows.append(of_kind | row | {"n_reference": n, "n_other": n})
+    return pd.DataFrame(rows)
+
+
+def test_power_draws_the_power_alone_and_says_the_sizes():
+    figure = figures.power(power_table(), "x against y", 0.1)
+    assert len(figure.table) == 6
+    assert figure.table["feature"].unique().tolist() == ["prevalence ≥ 90 %", "signature score"]
+    for said in ("14 and 12 samples, 100 simulations", "q ≤ 0.1", "80 %"):
+        assert said in figure.caption
+    assert figure.svg.count(">signature score<") == 1
+    with pytest.raises(ValueError, match="no power was estimated for x against y"):
+        figures.power(power_table().query("quantity != 'power'"), "x against y", 0.1)
+
+
+def test_power_tells_which_feature_has_which_samples():
+    table = power_table()
+    table.loc[table["feature_kind"] == "taxon", "n_other"] = 13
+    caption = figures.power(table, "x against y", 0.05).caption
+    assert "14 and 13 samples (prevalence ≥ 90 %); 14 and 12 samples (signature score)" in caption
+
+
 def test_differential_marks_q_and_keeps_to_its_term():
     figure = figures.differential(differential_table(), "group[T.x]", 0.05)
     assert "n = 20 samples, 2 taxa tested, 1 with q ≤ 0.05" in figure.caption

@@ -812,3 +812,48 @@ def test_a_ledger_row_without_a_status_is_named(small):
 def test_no_address_is_made_from_an_unsafe_identifier():
     for text in ('10.1/x" onclick="x', "javascript:alert(1)", "http://x", ""):
         assert citation_url(text) == ""
+
+
+def power(n_other=12, effect=1.3):
+    """As statistics/power.tsv has it, for the score of one comparison."""
+    rows = [
+        ("power", 0.0, 14, n_other, 0.05, 0.02, 0.1),
+        ("power", 2.0, 14, n_other, 0.95, 0.9, 0.98),
+        ("detectable_at_80", effect, 14, n_other, 0.8, 1.1, np.nan),
+        ("needed_at_80", 0.2, 394, 394, 0.8, 0.7, 0.9),
+        ("needed_at_80", 0.3, 176, 176, 0.8, 0.7, 0.9),
+    ]
+    columns = ["quantity", "effect", "n_reference", "n_other", "power", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns).assign(unit="standard deviations", simulations=100)
+    table = table.assign(feature_kind="signature_score", term="group[T.depressed]", assay="shotgun")
+    return table.assign(**{"class": "all"})
+
+
+def test_the_power_of_a_small_cohort_is_told_first_and_in_full(bare):
+    text = render(replace(bare, power=power()), COHORT)
+    for found in (words(text, "warnings", "summary"), words(text, "differential", "methods")):
+        assert "The cohort is small for what is asked" in found
+        assert "176 to 394 samples a group" in found
+        assert "the smallest group here has 12" in found
+    found = words(text, "differential", "methods").replace("\u00a0", " ")
+    assert "signature score (n = 14 and 12), 1.3 SD (1.1 to beyond)" in found
+    assert "Power: group, depressed against control" in found
+
+
+def test_a_detectable_effect_beyond_those_tried_is_said(bare):
+    text = render(replace(bare, power=power(effect=np.nan)), COHORT)
+    found = words(text, "differential", "methods")
+    assert "none up to the largest tried, 2 SD" in found
+
+
+def test_a_large_cohort_is_not_called_small(bare):
+    table = power()
+    is_power = table["quantity"] == "power"
+    table.loc[is_power, ["n_reference", "n_other"]] = 176
+    assert "is small for what is asked" not in render(replace(bare, power=table), COHORT)
+
+
+def test_power_that_was_not_estimated_says_why(bare):
+    notes = [NotRun("power", "no group is set")]
+    text = render(replace(bare, not_run=notes), COHORT)
+    assert "power of the comparison: no group is set" in words(text, "warnings", "summary")

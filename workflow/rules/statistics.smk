@@ -95,6 +95,46 @@ if LONGITUDINAL:
             "../../scripts/model_longitudinal.py"
 
 
+rule estimate_power:
+    """Plant effects into the cohort's own tables under shuffled groups: what can it find?"""
+    input:
+        counts=expand(
+            "results/tables/{assay}.{rank}.counts.tsv",
+            assay=ASSAYS,
+            rank=config["statistics"]["rank"],
+        ),
+        ledger="results/tables/ledger.tsv",
+        status="results/tables/sample_status.tsv",
+        metadata="results/tables/metadata.tsv",
+        scores="results/signature/scores.tsv",
+        alpha="results/diversity/alpha.tsv",
+    output:
+        power="results/statistics/power.tsv",
+        not_run="results/statistics/power_not_run.tsv",
+    log:
+        "logs/estimate_power.log",
+    conda:
+        "../../envs/python.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        assays=ASSAYS,
+        settings={
+            "method": config["statistics"]["methods"][0],
+            "formula": config["statistics"]["formula"],
+            "group": config["cohort"]["group"],
+            "reference": config["cohort"]["reference"],
+            "min_prevalence": config["statistics"]["min_prevalence"],
+            "min_mean_abundance": config["statistics"]["min_mean_abundance"],
+            "max_fdr": config["statistics"]["max_fdr"],
+            "simulations": config["statistics"]["power"]["simulations"],
+            "seed": config["seed"],
+        },
+        code=code("estimate_power"),
+    script:
+        "../../scripts/estimate_power.py"
+
+
 if POOLED:
 
     rule pool_cohorts:
