@@ -66,6 +66,10 @@ report = Report(
     minimisers=minimisers,
     alpha=read_tsv(snake_in.alpha),
     ordinations=ordinations,
+    loadings=pd.concat(
+        [read_tsv(path).assign(metric=Path(path).name.split(".")[1]) for path in snake_in.loadings]
+    ),
+    depth_effects=read_tsv(snake_in.depth_effects),
     permanova=read_tsv(snake_in.permanova),
     scores=read_tsv(snake_in.scores),
     contributions=read_tsv(snake_in.contributions),

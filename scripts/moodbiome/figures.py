@@ -48,7 +48,13 @@ LEDGER_PARTS = {
     "other_classified": ("Other classified", "#56B4E9"),
     "unclassified": ("Unclassified", "#D9D9D9"),
 }
-METRICS = {"bray_curtis": "Bray-Curtis", "jaccard": "Jaccard", "aitchison": "Aitchison"}
+METRICS = {
+    "bray_curtis": "Bray-Curtis",
+    "jaccard": "Jaccard",
+    "aitchison": "Aitchison",
+    "unweighted_unifrac": "unweighted UniFrac",
+    "weighted_unifrac": "weighted UniFrac",
+}
 METHODS = {
     "clr_bias_corrected": "CLR, bias-corrected (LinDA-type)",
     "log2_proportion": "log2 proportion",
@@ -447,8 +453,9 @@ def alpha(
 ) -> Figure:
     """Alpha diversity of each sample by group, a panel a metric.
 
-    Chao1 and the Hill number of order 0 are drawn only where they differ from the observed count:
-    re-estimated counts have no singletons, without which all three are the same.
+    Chao1, the Hill number of order 0 and the count at equal coverage are drawn only where they
+    differ from the observed count: re-estimated counts have no singletons, without which all are
+    the same. Nor is coverage drawn where it is that of all samples.
 
     Parameters
     ----------
@@ -482,7 +489,9 @@ def alpha(
     ]
     columns = 2 if len(present) > 4 else (4 if len(panels) == 4 else 3)
     chart = alt.concat(*panels, columns=columns, spacing=24)
-    depths = sorted({int(depth) for depth in drawn["depth_used"].dropna()})
+    at_coverage = drawn["metric"].str.endswith("_at_coverage")
+    depths = sorted({int(depth) for depth in drawn.loc[~at_coverage, "depth_used"].dropna()})
+    coverage = drawn.loc[at_coverage, "coverage_used"].min() if at_coverage.any() else None
     sizes = drawn.drop_duplicates("sample")["group"].value_counts()
     without = sorted(set(table["sample"].astype(str)) - set(drawn["sample"].astype(str)))
     width = (drawn["high"] - drawn["low"]).groupby(drawn["metric"]).median()
@@ -498,7 +507,13 @@ def alpha(
         + ", ".join(f"{name} {sizes[name]}" for name in present)
         + "); rarefied to "
         + (" or ".join(f"{depth:,}" for depth in depths) or "an unrecorded number of")
-        + f" fragments a sample. {interval} Within a group, samples stand in order of the value; "
+        + " fragments a sample"
+        + (
+            ""
+            if coverage is None
+            else f" (at equal coverage: to where {_covered(coverage)} of a community is covered)"
+        )
+        + f". {interval} Within a group, samples stand in order of the value; "
         "the bar is the group's median. The groups are not tested here."
         + (
             " Not drawn, for they repeat the observed count: "
@@ -1342,11 +1357,22 @@ def _alpha_metrics(drawn: pd.DataFrame) -> tuple[list[str], list[str]]:
     metrics = known + [str(name) for name in wide if name not in _ALPHA_TITLES]
     repeated = [
         name
-        for name in ("chao1", "hill_q0")
+        for name in ("chao1", "hill_q0", "observed_at_coverage")
         if {name, "observed"} <= set(wide)
         and np.allclose(wide[name], wide["observed"], equal_nan=True)
     ]
+    # In deep tables all samples are covered, and the panel would be a line.
+    if "coverage" in wide and np.allclose(wide["coverage"], wide["coverage"].iloc[0]):
+        metrics.remove("coverage")
     return [name for name in metrics if name not in repeated], repeated
+
+
+def _covered(share: float) -> str:
+    """
+    >>> _covered(0.98765), _covered(0.99999)
+    ('98.77 %', 'more than 99.99 %')
+    """
+    return "more than 99.99 %" if share > 0.9999 else f"{100 * share:.2f} %"
 
 
 _ALPHA_TITLES = {
@@ -1358,6 +1384,11 @@ _ALPHA_TITLES = {
     "hill_q2": "Hill number q = 2 (effective taxa)",
     "chao1": "Chao1 richness (estimated count)",
     "hill_q0": "Hill number q = 0 (effective taxa)",
+    "coverage": "Sample coverage (0 to 1)",
+    "observed_at_coverage": "Observed, equal coverage (count)",
+    "shannon_at_coverage": "Shannon, equal coverage (nats)",
+    "faith_pd": "Faith's PD (branch length)",
+    "faith_pd_taxonomy": "Taxonomic PD (branches)",
 }
 
 

@@ -107,6 +107,10 @@ class Report:
         The flagged rows of results/tables/<assay>.minimisers.tsv, with a column assay.
     ordinations : sequence of (assay, Ordination)
         The assay may be empty where there is only one.
+    loadings : DataFrame or None
+        results/diversity/loadings.<metric>.tsv of all dissimilarities, with a column metric.
+    depth_effects : DataFrame or None
+        results/diversity/depth_effects.tsv.
     evidence, claims, sources : DataFrame or None
         config/evidence/taxa.tsv, claims.tsv and sources.tsv.
     longitudinal, changes, retention : DataFrame or None
@@ -129,6 +133,8 @@ class Report:
     minimisers: pd.DataFrame | None = None
     alpha: pd.DataFrame | None = None
     ordinations: Sequence[tuple[str, Ordination]] = ()
+    loadings: pd.DataFrame | None = None
+    depth_effects: pd.DataFrame | None = None
     permanova: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
     contributions: pd.DataFrame | None = None
@@ -186,6 +192,8 @@ def render(report: Report, template: Path) -> str:
         minimisers=_minimiser_sentences(report),
         alpha=_section(report, "alpha", report.alpha, _alpha_figures),
         ordination=_section(report, "ordination", report.ordinations, _ordination_figures),
+        axes=_axes_table(report),
+        depth=_depth_sentences(report),
         permanova=_permanova_sentences(report),
         permanova_table=_optional_table(
             report.permanova,
@@ -466,7 +474,16 @@ def methods(
                 f"{diversity['rarefactions']} rarefactions to "
                 + (f"{depth:,}" if depth else "a depth chosen from the cohort, at least ")
                 + ("" if depth else f"{diversity['min_depth_fragments']:,}")
-                + " fragments; given are the mean and the middle 95 %. Dissimilarities: "
+                + " fragments; given are the mean and the middle 95 %. At equal coverage each "
+                "sample was rarefied to the least coverage that any compared sample has at that "
+                "depth (Chao and Jost 2012). "
+                + (
+                    "Faith's phylogenetic diversity and UniFrac are of the tree given. "
+                    if diversity.get("tree")
+                    else ""
+                )
+                + "Taxonomic PD is Faith's sum of branches on the taxonomy, one unit a rank, and "
+                "no phylogenetic diversity. Dissimilarities: "
                 "Bray-Curtis on proportions, Jaccard on presence, Aitchison on log-ratios. Groups "
                 f"were compared by PERMANOVA with {diversity['permutations']:,} permutations "
                 "(smallest possible p "
@@ -592,6 +609,7 @@ def _models(methods: Sequence[str]) -> str:
 
 _TOOL_REFERENCES = (
     ("Anderson MJ (2001), PERMANOVA. Austral Ecology", "10.1111/j.1442-9993.2001.01070.pp.x"),
+    ("Chao A, Jost L (2012), equal coverage. Ecology", "10.1890/11-1952.1"),
     ("Chen S et al. (2018), fastp. Bioinformatics", "10.1093/bioinformatics/bty560"),
     ("Fernandes AD et al. (2014), ALDEx2. Microbiome", "10.1186/2049-2618-2-15"),
     ("Langmead B, Salzberg SL (2012), Bowtie 2. Nature Methods", "10.1038/nmeth.1923"),
@@ -616,6 +634,7 @@ _ANALYSES = {
     "alpha": "alpha diversity",
     "permanova": "test of the groups (PERMANOVA)",
     "permdisp": "test of equal dispersion (PERMDISP)",
+    "phylogeny": "phylogenetic diversity and UniFrac",
     "signature": "signature score",
     "contributions": "contributions to the score",
     "differential": "differential abundance",
@@ -1846,7 +1865,7 @@ def _permanova_sentences(report: Report) -> list[str]:
         ]
         given = f", given {_enumerated(others)}" if others else ""
         text = (
-            f"{figures.METRICS.get(row['metric'], plain(str(row['metric'])))}"
+            _metric_words(str(row["metric"]))
             + (f" ({row['assay']})" if several else "")
             + f": R² {100 * row['r2']:.1f} % for {_term_words(report, str(row['term']))}{given} "
             f"(pseudo-F {row['pseudo_f']:.2f}, {int(row['df'])} df, p = {row['p']:.3g}, "
@@ -1863,6 +1882,81 @@ def _permanova_sentences(report: Report) -> list[str]:
             )
         sentences.append(text[0].upper() + text[1:])
     return sentences
+
+
+_TAXA_OF_AXIS = 5
+
+
+def _axes_table(report: Report) -> Table | None:
+    """The taxa that go with the drawn axes, the strongest first, a row a dissimilarity and axis."""
+    table = _present(report.loadings)
+    if table is None:
+        return None
+    several = len(_assays(table)) > 1
+    rows = []
+    known = table[table["correlation"].notna()]
+    for _, part in known.groupby(["assay", "metric", "axis"], sort=False):
+        named = part.iloc[0]
+        metric = _metric_words(str(named["metric"]))
+        top = part.head(_TAXA_OF_AXIS)
+        taxa = [
+            f"{name} ({r:+.2f})" for name, r in zip(top["name"], top["correlation"], strict=True)
+        ]
+        rows.append(
+            {
+                "dissimilarity": metric + (f" ({named['assay']})" if several else ""),
+                "axis": named["axis"],
+                "taxa, with Spearman's correlation": ", ".join(taxa),
+            }
+        )
+    if not rows:
+        return None
+    first = table["metric"].iloc[0]
+    return _as_table(
+        pd.DataFrame(rows),
+        "Taxa that go with the axes of the ordinations, strongest first",
+        f"results/diversity/loadings.{first}.tsv",
+    )
+
+
+def _depth_sentences(report: Report) -> list[str]:
+    """Whether the conclusions on the groups hold at half and at double the depth."""
+    table = _present(report.depth_effects)
+    if table is None:
+        return []
+    several = len(_assays(table)) > 1
+    sentences = []
+    for assay, part in _per_assay(table):
+        for depth in sorted(part["depth_fragments"].unique()):
+            rows = part[part["depth_fragments"] == depth]
+            chosen = int(rows["reference_depth_fragments"].iloc[0])
+            which = "half" if depth < chosen else "double"
+            where = f"At {which} the depth, {int(depth):,} fragments"
+            where += f" ({assay})" if several else ""
+            known = rows[rows["conclusion_holds"].notna()]
+            n = int(rows["n"].max())
+            if known.empty:
+                reason = next(filter(None, map(_text, rows["note"])), "no test could be made")
+                sentences.append(
+                    f"{where}, {n} samples remain and nothing can be tested: {reason}."
+                )
+                continue
+            holds = known["conclusion_holds"].astype(str) == "True"
+            text = (
+                f"{where}, n = {n}: on the same samples, {int(holds.sum())} of {len(known)} "
+                f"conclusions (p at or below 0.05, and its direction) are those at {chosen:,}"
+            )
+            failing = [
+                f"{_metric_words(str(row['metric']))} (p {row['reference_p']:.2g} → {row['p']:.2g})"
+                for _, row in known[~holds].iterrows()
+            ]
+            text += f"; other: {_enumerated(failing)}." if failing else "."
+            sentences.append(text)
+    return sentences
+
+
+def _metric_words(metric: str) -> str:
+    return figures.METRICS.get(metric, plain(metric))
 
 
 def _enumerated(names: Sequence[str]) -> str:

@@ -98,6 +98,7 @@ def check_against_sheet(
         faults += _primer_faults(settings["reads"]["primers"], folder / "primers.tsv")
     faults += _read_length_faults(settings, sheet, manifest)
     faults += _signature_faults(settings["signature"]["taxa"])
+    faults += _tree_faults(settings["diversity"]["tree"])
     faults += _trials_faults(settings["statistics"]["trials"])
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
@@ -198,6 +199,23 @@ def _signature_faults(taxa: str) -> list[Fault]:
         return [Fault(place, f"{taxa!r} cannot be read", "save it as UTF-8 text")]
     except ValueError as error:
         return [Fault(place, str(error), "see config/evidence/README.md")]
+    return []
+
+
+def _tree_faults(tree: str) -> list[Fault]:
+    """What is wrong with a tree of the taxa, whichever taxa will be found."""
+    if not tree:
+        return []
+    place = "config: diversity.tree"
+    if not Path(tree).is_file():
+        return [Fault(place, f"no file {tree!r}", "correct the path")]
+    # scikit-bio takes four seconds to import.
+    from moodbiome.phylogeny import read_tree
+
+    try:
+        read_tree(tree)
+    except ValueError as error:
+        return [Fault(place, str(error), "give a rooted tree with branch lengths")]
     return []
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from scipy.stats import hypergeom
+from scipy.stats import hypergeom, spearmanr
 from skbio.diversity import alpha_diversity, beta_diversity
 from skbio.stats.composition import rclr
+from skbio.stats.distance import DistanceMatrix
+from skbio.stats.ordination import pcoa as skbio_pcoa
 
 from moodbiome.association import NotRun
 from moodbiome.diversity import (
@@ -16,13 +18,18 @@ from moodbiome.diversity import (
     aitchison,
     alpha,
     bray_curtis,
+    choose_coverage,
     choose_depth,
     depth_sensitivity,
+    expected_coverage,
     features,
     jaccard,
     pcoa,
+    rarefied,
     rarefy,
+    taxa_of_axes,
 )
+from moodbiome.phylogeny import taxonomy_branches
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "tables_mini" / "genera.counts.tsv"
 
@@ -130,6 +137,12 @@ def test_rarefy_refuses_more_fragments_than_numpy_can_draw_from():
         rarefy(pd.Series([10**9], name="S1"), 4, 1, seed=1)
 
 
+def test_rarefied_counts_are_the_first_draw_of_each_sample(counts):
+    table = rarefied(counts, 50, seed=4)
+    assert (table.sum() == 50).all()
+    assert table["S2"].tolist() == rarefy(counts["S2"], 50, 1, 4)[0].tolist()
+
+
 def test_alpha_at_full_depth_is_that_of_the_counts(counts):
     one = counts[["S3"]]
     table = alpha(one, int(one["S3"].sum()), repeats=3).set_index("metric")
@@ -150,7 +163,7 @@ def test_a_sample_below_the_depth_keeps_its_rows_with_empty_values(counts):
     assert table["sample"].unique().tolist() == counts.columns.tolist()
     below = table[table["sample"] == "S0"]
     assert len(below) == len(ALPHA_METRICS)
-    assert below[["value", "low", "high", "depth_used"]].isna().all(axis=None)
+    assert below[["value", "low", "high", "depth_used", "coverage_used"]].isna().all(axis=None)
     assert set(below["status"]) == {"below_depth"}
     assert table.loc[table["sample"] == "S1", "depth_used"].eq(50).all()
 
@@ -168,18 +181,86 @@ def test_evenness_of_a_single_taxon_is_undefined():
     assert table.loc["shannon", "value"] == 0
 
 
+def at_depths(counts, depth):
+    tables = {at: alpha(counts, at, repeats=10) for at in (depth // 2, depth, 2 * depth)}
+    return depth_sensitivity(tables, depth).set_index(["metric", "depth_fragments"])
+
+
 def test_depth_sensitivity_counts_the_samples_that_reach_both_depths(counts):
     depth = int(counts.sum().median())
-    table = depth_sensitivity(counts, depth, repeats=10).set_index(["metric", "depth_fragments"])
+    table = at_depths(counts, depth)
     assert table.loc[("observed", depth // 2), "n"] == (counts.sum() >= depth).sum()
     assert table.loc[("observed", 2 * depth), "n"] == (counts.sum() >= 2 * depth).sum()
     assert table.loc[("observed", depth // 2), "median_change"] < 0
 
 
+def test_coverage_by_hand():
+    """Chao & Jost (2012): 1 - f1/n * (n-1) f1 / ((n-1) f1 + 2 f2), without doubletons f1 - 1."""
+    assert metrics([6, 2, 1, 1])["coverage"] == pytest.approx(1 - 0.2 * 18 / (18 + 2))
+    assert metrics([7, 1, 1, 1])["coverage"] == pytest.approx(1 - 0.3 * 18 / (18 + 2))
+    assert metrics([5, 5, 0, 0])["coverage"] == 1
+
+
+def test_expected_coverage_is_that_of_draws():
+    """What a draw of m fragments covers of the rest: the chance that fragment m + 1 is of a taxon
+    seen before."""
+    sample = pd.Series([40, 20, 10, 5, 3, 1, 1], name="S1")
+    draws = rarefy(sample, 21, 20000, seed=1)
+    first = rarefy(sample, 20, 20000, seed=2)
+    new = draws.astype(bool).sum(axis=1).mean() - first.astype(bool).sum(axis=1).mean()
+    assert expected_coverage(sample.to_numpy(), 20) == pytest.approx(1 - new, abs=0.02)
+
+
+def test_expected_coverage_grows_with_depth_up_to_that_of_the_sample():
+    sample = np.array([40, 20, 10, 5, 3, 2, 1, 1])
+    found = [expected_coverage(sample, depth) for depth in range(1, 83)]
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] == pytest.approx(metrics(sample)["coverage"])
+    assert found[-2] == pytest.approx(1 - 2 / 82)
+    with pytest.raises(ValueError, match="a sample of 82 fragments has no depth of 83"):
+        expected_coverage(sample, 83)
+
+
+def test_equal_coverage_draws_a_poor_community_to_a_smaller_depth():
+    counts = pd.DataFrame({"rich": [10] * 100, "poor": [250] * 4 + [0] * 96})
+    coverage = choose_coverage(counts, 200)
+    assert coverage == expected_coverage(counts["rich"].to_numpy(), 200)
+    table = alpha(counts, 200, repeats=50, coverage=coverage).set_index(["metric", "sample"])
+    here = table.loc["observed_at_coverage"]
+    assert here.loc["rich", "depth_used"] == 200
+    assert here.loc["poor", "depth_used"] < 20
+    assert (here["coverage_used"] >= coverage).all()
+    rich, poor = here.loc[["rich", "poor"], "value"]
+    assert rich == table.loc[("observed", "rich"), "value"]
+    # The ratio at equal depth is 22; at equal coverage that of the communities, 25, comes nearer.
+    observed = table.loc["observed", "value"]
+    assert rich / poor > observed["rich"] / observed["poor"]
+
+
+def test_a_sample_without_the_coverage_says_so():
+    counts = pd.DataFrame({"rich": [10] * 100, "poor": [250] * 4 + [0] * 96})
+    coverage = choose_coverage(counts[["poor"]], 200)
+    table = alpha(counts, 200, repeats=10, coverage=coverage).set_index(["sample", "metric"])
+    row = table.loc[("rich", "shannon_at_coverage")]
+    assert row["status"] == "below_coverage"
+    assert np.isnan(row["value"])
+    assert table.loc[("rich", "shannon"), "status"] == "ok"
+
+
+def test_a_tree_adds_its_metric_under_its_name(counts):
+    lineages = pd.Series([f"d__B;p__P{i % 3};g__G{i}" for i in range(40)], counts.index)
+    trees = {"faith_pd_taxonomy": taxonomy_branches(lineages)}
+    table = alpha(counts[["S1"]], 50, repeats=20, trees=trees).set_index("metric")
+    # A genus is 4 ranks below its phylum: its branches are added, and the three phyla's, and one.
+    observed = table.loc["observed", "value"]
+    value = table.loc["faith_pd_taxonomy", "value"]
+    assert 4 * observed + 2 <= value <= 4 * observed + 4
+
+
 def test_depth_does_not_reorder_communities_of_plainly_different_evenness():
     share = np.array([np.arange(1, 31) ** -power for power in (0.1, 0.6, 1.1, 1.6, 2.1)]).T
     counts = pd.DataFrame((share / share.sum(axis=0) * 5000).astype(int), columns=list("ABCDE"))
-    table = depth_sensitivity(counts, 1000, repeats=10).set_index(["metric", "depth_fragments"])
+    table = at_depths(counts, 1000)
     assert table.loc[("shannon", 500), "rank_correlation"] == pytest.approx(1)
     assert table.loc[("shannon", 2000), "rank_correlation"] == pytest.approx(1)
 
@@ -247,6 +328,56 @@ def test_pcoa_of_euclidean_distances_gives_the_points_back():
     assert ordination.share.sum() == pytest.approx(1)
     found = ordination.coordinates.to_numpy()
     np.testing.assert_allclose(np.linalg.norm(found[:, None] - found, axis=2), distance, atol=1e-9)
+
+
+def test_pcoa_of_many_samples_is_that_of_few(counts, monkeypatch):
+    distance = bray_curtis(counts)
+    whole = pcoa(distance, axes=4)
+    monkeypatch.setattr("moodbiome.diversity._MANY_SAMPLES", 5)
+    few = pcoa(distance, axes=4)
+    np.testing.assert_allclose(few.coordinates, whole.coordinates, atol=1e-9)
+    np.testing.assert_allclose(few.share, whole.share, rtol=1e-9)
+
+
+def test_pcoa_is_that_of_scikit_bio(counts):
+    distance = bray_curtis(counts)
+    ours = pcoa(distance, axes=3)
+    theirs = skbio_pcoa(DistanceMatrix(distance.to_numpy()), dimensions=3, warn_neg_eigval=False)
+    np.testing.assert_allclose(ours.share, theirs.proportion_explained, rtol=1e-9)
+    np.testing.assert_allclose(ours.coordinates.abs(), np.abs(theirs.samples), atol=1e-9)
+
+
+def test_pcoa_refuses_what_is_no_distance():
+    with pytest.raises(ValueError, match="distances are symmetric"):
+        pcoa(pd.DataFrame([[0, 1, 2], [1, 0, 3], [2, 4, 0]]))
+
+
+def test_loadings_of_aitchison_are_those_of_the_components(counts):
+    coordinates = pcoa(aitchison(counts)).coordinates.iloc[:, :2]
+    found = taxa_of_axes(counts, coordinates, "aitchison")
+    counts = counts[counts.any(axis="columns")]
+    robust = np.nan_to_num(rclr(counts.to_numpy(float).T))
+    right = np.linalg.svd(robust - robust.mean(axis=0), full_matrices=False)[2]
+    first = found[found["axis"] == "PC1"].set_index("taxon_id")["loading"].loc[counts.index]
+    np.testing.assert_allclose(np.abs(first), np.abs(right[0]), atol=1e-8)
+    assert (first**2).sum() == pytest.approx(1)
+    assert np.corrcoef(robust @ first, coordinates["PC1"])[0, 1] == pytest.approx(1)
+
+
+def test_taxa_of_axes_stand_in_order_of_strength_and_without_the_absent(counts):
+    coordinates = pcoa(bray_curtis(counts)).coordinates.iloc[:, :2]
+    table = counts.copy()
+    table.loc[999] = 0
+    found = taxa_of_axes(table, coordinates, "bray_curtis")
+    assert 999 not in found["taxon_id"].tolist()
+    first = found[found["axis"] == "PC1"]
+    assert first["correlation"].abs().is_monotonic_decreasing
+    top = first.iloc[0]
+    share = (table / table.sum()).loc[top["taxon_id"]]
+    expected = spearmanr(share, coordinates["PC1"]).statistic
+    assert top["correlation"] == pytest.approx(expected)
+    mean = (share * coordinates["PC1"]).sum() / share.sum()
+    assert top["weighted_average"] == pytest.approx(mean)
 
 
 def test_pcoa_points_each_axis_to_its_farthest_sample(counts):

@@ -306,6 +306,34 @@ def test_alpha_leaves_out_and_names_samples_that_are_not_compared():
         figures.alpha(table, one_group(["S1", "N"]), apart=["S1", "N"])
 
 
+def test_alpha_at_equal_coverage_says_which_and_no_depth_of_its_own():
+    table = pd.DataFrame(
+        {
+            "sample": ["S1", "S1"],
+            "metric": ["shannon", "shannon_at_coverage"],
+            "value": [2.0, 1.9],
+            "low": [1.9, 1.8],
+            "high": [2.1, 2.0],
+            "depth_used": [1000, 731],
+            "coverage_used": [0.999, 0.9876],
+        }
+    )
+    caption = figures.alpha(table, one_group(["S1"])).caption
+    assert "rarefied to 1,000 fragments a sample (at equal coverage: to where 98.76 % of" in caption
+
+
+@pytest.mark.parametrize(("other", "is_drawn"), [(1.0, False), (0.9, True)])
+def test_coverage_is_drawn_where_samples_differ_in_it(other, is_drawn):
+    values = {"coverage": [1.0, other], "shannon": [2.0, 2.1]}
+    table = pd.concat(
+        pd.DataFrame({"sample": ["S1", "S2"], "metric": name, "value": value})
+        for name, value in values.items()
+    )
+    table = table.assign(low=table["value"], high=table["value"], depth_used=1000)
+    figure = figures.alpha(table, one_group(["S1", "S2"]))
+    assert ("coverage" in figure.table["metric"].tolist()) == is_drawn
+
+
 @pytest.mark.parametrize(("chao1", "is_drawn"), [(9.0, False), (9.5, True)])
 def test_alpha_leaves_out_what_repeats_the_observed_count(chao1, is_drawn):
     values = {"chao1": chao1, "hill_q0": 9.0, "observed": 9.0, "shannon": 2.0}

@@ -1,6 +1,8 @@
 """PERMANOVA and PERMDISP: by hand, against scikit-bio and vegan, and what must not change them."""
 
+import ast
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,13 @@ from skbio.stats.distance import permdisp as skbio_permdisp
 
 from moodbiome.association import NotRun, build_design
 from moodbiome.diversity import bray_curtis
-from moodbiome.permanova import distances_to_centroids, gower_centred, permanova, permdisp
+from moodbiome.permanova import (
+    _count_as_large,
+    distances_to_centroids,
+    gower_centred,
+    permanova,
+    permdisp,
+)
 
 # Cover of 30 species in 20 dune meadows: Jongman, ter Braak & van Tongeren (1987), Data analysis in
 # community and landscape ecology, Pudoc, Wageningen. One string a meadow, one digit a species.
@@ -180,6 +188,39 @@ def test_sample_order_and_further_samples_change_no_statistic(random):
     assert_frame_equal(part, alone)
 
 
+def test_a_term_tested_alone_is_given_all_the_others(random):
+    distance, table = random
+    design = terms(table, "~ group + age")
+    both = permanova(distance, design, 99, 4)
+    alone = permanova(distance, design, 99, 4, tested=["group"])
+    assert alone["term"].tolist() == ["group", "Residual", "Total"]
+    assert_frame_equal(alone.iloc[[0]], both.iloc[[0]])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e30])
+def test_the_count_is_that_of_double_precision_whatever_the_unit(random, scale):
+    distance, table = random
+    centred = gower_centred(distance.to_numpy() * scale)
+    generator = np.random.default_rng(3)
+    shuffles = np.array([generator.permutation(24) for _ in range(400)])
+    ages, own = np.linalg.qr(generator.normal(size=(24, 3)))[0].T, (table["group"] == "b") - 0.5
+    reduced = (ages - ages.mean(axis=1, keepdims=True)).T
+    reduced = np.linalg.qr(reduced)[0]
+    own = own.to_numpy() - reduced @ (reduced.T @ own.to_numpy())
+    own = (own / np.linalg.norm(own))[:, None]
+    both = np.column_stack([own, reduced])
+    left = np.trace(centred) - np.trace(reduced.T @ centred @ reduced)
+    expected = []
+    for shuffle in shuffles:
+        moved = both[shuffle] - reduced @ (reduced.T @ both[shuffle])
+        sums = np.einsum("ij,ij->j", centred @ moved, moved)
+        expected.append(sums[0] / ((left - sums.sum()) / 19))
+    # The observed statistic is put at each of some shuffled ones: ties, and values near to them.
+    for observed in np.array(expected)[:40]:
+        count = _count_as_large(centred, own, reduced, 19, observed, shuffles)
+        assert count == (np.array(expected) >= observed * (1 - 1e-9)).sum()
+
+
 def test_the_same_seed_gives_the_same_table(random):
     distance, table = random
     design = terms(table, "~ group + age")
@@ -265,6 +306,24 @@ def test_permdisp_uses_every_axis(random):
     )
     assert ours.loc[0, "pseudo_f"] == pytest.approx(full["test statistic"], rel=1e-8)
     assert ours.loc[0, "pseudo_f"] != pytest.approx(ten["test statistic"], rel=0.01)
+
+
+def test_no_step_leaves_permdisp_or_an_ordination_to_scikit_bio():
+    """Its fsvd approximates and keeps 10 axes: p was 0.026 against 0.91 in 2,000 samples."""
+    scripts = Path(__file__).parents[2] / "scripts"
+    files = list(scripts.rglob("*.py"))
+    assert files
+    for file in files:
+        tree = ast.parse(file.read_text())
+        imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        taken = {
+            name.name for node in imported if node.module[:5] == "skbio" for name in node.names
+        }
+        assert not taken & {"permdisp", "permanova", "pcoa", "stats", "distance", "ordination"}, (
+            file
+        )
+        words = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        assert "fsvd" not in words, file
 
 
 def test_permdisp_is_that_of_vegan_with_imaginary_axes(dune):

@@ -597,6 +597,40 @@ def test_unequal_dispersion_is_pointed_out(small, bare):
     assert "groups also differ in spread" in render(replace(bare, permanova=table), COHORT)
 
 
+def test_what_half_and_double_the_depth_say_is_told_in_a_sentence_each(bare):
+    rows = [
+        ("observed", 500, 12, 0.03, 0.01, True, None),
+        ("shannon", 500, 12, 0.2, 0.01, False, None),
+        ("jaccard", 2000, 2, np.nan, np.nan, None, "too few samples"),
+    ]
+    columns = ["metric", "depth_fragments", "n", "p", "reference_p", "conclusion_holds", "note"]
+    table = pd.DataFrame(rows, columns=columns).assign(reference_depth_fragments=1000)
+    found = words(render(replace(bare, depth_effects=table), COHORT), "ordination", "signature")
+    assert (
+        "At half the depth, 500 fragments, n = 12: on the same samples, 1 of 2 conclusions "
+        "(p at or below 0.05, and its direction) are those at 1,000; other: shannon "
+        "(p 0.01 → 0.2)."
+    ) in found
+    assert (
+        "At double the depth, 2,000 fragments, 2 samples remain and nothing can be tested: "
+        "too few samples."
+    ) in found
+
+
+def test_the_strongest_taxa_of_each_axis_are_named(bare):
+    table = pd.DataFrame(
+        {
+            "assay": "shotgun",
+            "metric": "bray_curtis",
+            "axis": ["PC1"] * 6 + ["PC2"],
+            "name": [*"ABCDEF", "G"],
+            "correlation": [0.9, -0.8, 0.7, 0.6, 0.5, 0.4, -0.3],
+        }
+    )
+    found = words(render(replace(bare, loadings=table), COHORT), "ordination", "signature")
+    assert "PC1A (+0.90), B (-0.80), C (+0.70), D (+0.60), E (+0.50) Bray-CurtisPC2G" in found
+
+
 def test_settings_hide_where_a_machine_keeps_its_files(bare):
     config = settings()
     config["databases"]["shotgun"]["path"] = "/home/someone/db/standard_08"

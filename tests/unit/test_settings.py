@@ -104,6 +104,8 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
             "shotgun: path and name are set; set one",
         ),
         ("signature.taxa", "mine.tsv", "signature.taxa: no file 'mine.tsv'"),
+        ("diversity.tree", "no.nwk", "diversity.tree: no file 'no.nwk'; correct the path"),
+        ("diversity.tree", "samples.tsv", "no tree in Newick format"),
         ("cohort.group", "grup", "no column 'grup'; did you mean 'group'?"),
         ("cohort.reference", "contrl", "no sample has 'contrl' in column 'group'; did you mean 'c"),
         ("statistics.trials", "no.tsv", "no.tsv: is missing; correct the path"),

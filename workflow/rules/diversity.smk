@@ -1,6 +1,9 @@
 """Counts -> alpha and beta diversity, ordination, and whether groups differ as a whole."""
 
+TREE = config["diversity"]["tree"]
 BETA_METRICS = ["bray_curtis", "jaccard", "aitchison"]
+if TREE:
+    BETA_METRICS += ["unweighted_unifrac", "weighted_unifrac"]
 
 
 rule measure_diversity:
@@ -13,12 +16,15 @@ rule measure_diversity:
         ),
         status="results/tables/sample_status.tsv",
         metadata="results/tables/metadata.tsv",
+        tree=[TREE] if TREE else [],
     output:
         alpha="results/diversity/alpha.tsv",
         beta=expand("results/diversity/beta.{metric}.tsv", metric=BETA_METRICS),
         ordination=expand("results/diversity/ordination.{metric}.tsv", metric=BETA_METRICS),
+        loadings=expand("results/diversity/loadings.{metric}.tsv", metric=BETA_METRICS),
         permanova="results/diversity/permanova.tsv",
         depth="results/diversity/depth.tsv",
+        depth_effects="results/diversity/depth_effects.tsv",
         not_run="results/diversity/not_run.tsv",
     log:
         "logs/measure_diversity.log",
@@ -29,6 +35,7 @@ rule measure_diversity:
         mem_mb=2000,
     params:
         assays=ASSAYS,
+        metrics=BETA_METRICS,
         settings={
             "formula": config["statistics"]["formula"],
             "group": config["cohort"]["group"],
