@@ -7,6 +7,7 @@ import pandas as pd
 
 from moodbiome.classification import choose_confidence
 from moodbiome.cohort import read_tsv, summarise
+from moodbiome.community_types import read_types_table
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, render, render_sample
@@ -74,6 +75,12 @@ report = Report(
     scores=read_tsv(snake_in.scores),
     contributions=read_tsv(snake_in.contributions),
     resolution=read_tsv(snake_in.resolution),
+    community_types=read_tsv(
+        snake_in.community_types, text=["reference_type", "reference_subtype", "cohort_type"]
+    ),
+    community_models=read_tsv(snake_in.community_models, text=["leading_genera"]),
+    community_tests=read_tsv(snake_in.community_tests),
+    community_kinds=read_types_table(Path(snake_in.community_kinds), "types"),
     evidence=read_table(Path(snake_in.taxa), "taxa"),
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),

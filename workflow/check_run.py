@@ -32,10 +32,9 @@ from moodbiome.inputs import check_inputs, imported_tables  # noqa: E402
 from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
 
-# Jobs of a cohort: ledger, diversity, signature, associations, power, report, provenance,
-# conclusion, all; with reads, of tools' versions; of an assay, of fingerprint, sensitivity and
-# tables. Without MultiQC.
-COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 9, 2, 3
+# Jobs of a cohort, from the ledger to the conclusion (`all` among them); with reads, of tools'
+# versions; of an assay, of fingerprint, sensitivity and tables. Without MultiQC.
+COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 10, 2, 3
 
 
 def main() -> int:

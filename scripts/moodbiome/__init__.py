@@ -24,6 +24,7 @@ Tables to results
 - formula, association          model formulas; which taxa go with which variable
 - meta_analysis, trials         effects pooled over studies; a table of trials
 - evidence, signature           what has been published; the score of each sample
+- dirichlet, community_types    kinds of community, known ones and the cohort's own
 - figures, report               what people see
 
 Everywhere

@@ -105,6 +105,10 @@ class Report:
         results/profile/<assay>.sensitivity.tsv of all assays, with a column assay.
     minimisers : DataFrame or None
         The flagged rows of results/tables/<assay>.minimisers.tsv, with a column assay.
+    community_types, community_models, community_tests : DataFrame or None
+        results/signature/community_types.tsv, community_type_models.tsv, community_type_tests.tsv.
+    community_kinds : DataFrame or None
+        config/community_types/types.tsv: the reference types in order, with their names.
     ordinations : sequence of (assay, Ordination)
         The assay may be empty where there is only one.
     loadings : DataFrame or None
@@ -139,6 +143,10 @@ class Report:
     scores: pd.DataFrame | None = None
     contributions: pd.DataFrame | None = None
     resolution: pd.DataFrame | None = None
+    community_types: pd.DataFrame | None = None
+    community_models: pd.DataFrame | None = None
+    community_tests: pd.DataFrame | None = None
+    community_kinds: pd.DataFrame | None = None
     evidence: pd.DataFrame | None = None
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
@@ -207,6 +215,9 @@ def render(report: Report, template: Path) -> str:
         contributions=_section(
             report, "contributions", report.contributions, _contribution_figures
         ),
+        community=_section(report, "community types", report.community_types, _community_figures),
+        community_words=_community_sentences(report),
+        community_tests=_community_tests(report),
         evidence=_evidence_table(report) if evidence is not None else None,
         evidence_reason=_not_run(report, "evidence", report.evidence),
         differential=_section(report, "differential", report.differential, _differential_figures),
@@ -609,9 +620,18 @@ def _models(methods: Sequence[str]) -> str:
 
 _TOOL_REFERENCES = (
     ("Anderson MJ (2001), PERMANOVA. Austral Ecology", "10.1111/j.1442-9993.2001.01070.pp.x"),
+    ("Arumugam M et al. (2011), types of gut community. Nature", "10.1038/nature09944"),
     ("Chao A, Jost L (2012), equal coverage. Ecology", "10.1890/11-1952.1"),
     ("Chen S et al. (2018), fastp. Bioinformatics", "10.1093/bioinformatics/bty560"),
     ("Fernandes AD et al. (2014), ALDEx2. Microbiome", "10.1186/2049-2618-2-15"),
+    (
+        "Holmes I, Harris K, Quince C (2012), Dirichlet multinomial mixtures. PLoS ONE",
+        "10.1371/journal.pone.0030126",
+    ),
+    (
+        "Koren O et al. (2013), A guide to enterotypes. PLoS Computational Biology",
+        "10.1371/journal.pcbi.1002863",
+    ),
     ("Langmead B, Salzberg SL (2012), Bowtie 2. Nature Methods", "10.1038/nmeth.1923"),
     ("Lin H, Peddada SD (2024), ANCOM-BC2. Nature Methods", "10.1038/s41592-023-02092-7"),
     ("Lu J et al. (2017), Bracken. PeerJ Computer Science", "10.7717/peerj-cs.104"),
@@ -637,6 +657,7 @@ _ANALYSES = {
     "phylogeny": "phylogenetic diversity and UniFrac",
     "signature": "signature score",
     "contributions": "contributions to the score",
+    "community types": "community types",
     "differential": "differential abundance",
     "longitudinal": "change over time",
     "pooled": "effects pooled over studies",
@@ -914,6 +935,89 @@ def _contribution_figures(report: Report) -> list[_Shown]:
             )
             shown.append(_show(figure, assay))
     return shown
+
+
+def _kinds(report: Report) -> dict[str, str]:
+    """Reference types with their names for people."""
+    kinds = _present(report.community_kinds)
+    return {} if kinds is None else dict(zip(kinds["type"], kinds["name"], strict=True))
+
+
+def _community_figures(report: Report) -> list[_Shown]:
+    assert report.community_types is not None
+    kinds = _kinds(report)
+    shown = []
+    for assay, part in _per_assay(report.community_types):
+        groups = _groups(report, _samples(part))
+        if part[["bacteroides_prevotella", "bacillota"]].notna().all(axis=1).any():
+            shown.append(
+                _show(figures.community_axes(part, groups, _key("community-axes", assay)), assay)
+            )
+        if kinds and part[f"membership_{next(iter(kinds))}"].notna().any():
+            figure = figures.community_memberships(
+                part, kinds, groups, _key("community-types", assay)
+            )
+            shown.append(_show(figure, assay))
+    return shown
+
+
+def _community_sentences(report: Report) -> list[str]:
+    """What the reference types say, how coarse they are, and what the cohort's own types are."""
+    types, kinds = _present(report.community_types), _kinds(report)
+    if types is None:
+        return []
+    sentences = []
+    several = len(_assays(types)) > 1
+    for assay, part in types.groupby("assay", sort=False):
+        where = f"{plain(str(assay)).capitalize()}: of" if several else "Of"
+        called = part["reference_type"].map(_text)
+        called = called[called != ""].value_counts()
+        if called.empty:
+            reasons = part.loc[part["status"] == "ok", "reason"].map(_text)
+            why = next((reason for reason in reasons if reason), "no sample could be compared")
+            sentences.append(f"{where} {count_of(len(part), 'sample')} none has a type: {why}.")
+            continue
+        named = [f"{called.pop('unclassified')} unclassified"] if "unclassified" in called else []
+        named = [f"{n} resemble {kinds.get(str(k), str(k))}" for k, n in called.items()] + named
+        total = int(part["reference_type"].map(_text).ne("").sum())
+        low = part["reference_subtype"].map(_text).value_counts()
+        sentences.append(
+            f"{where} {count_of(total, 'sample')} compared with the reference, "
+            f"{_enumerated(named)}."
+            + "".join(
+                f" Within these, {n} resemble {kinds.get(str(kind), str(kind))}."
+                for kind, n in low[low.index != ""].items()
+            )
+        )
+    models = _present(report.community_models)
+    for row in [] if models is None else models.to_dict("records"):
+        where = f" ({plain(str(row['assay']))})" if several else ""
+        if _text(row["reason"]):
+            sentences.append(f"No types were fitted to the cohort itself{where}: {row['reason']}.")
+        elif row["is_chosen"] == "yes":
+            sure = (
+                ""
+                if pd.isna(row["stability"])
+                else (
+                    f" Stability under resampling (adjusted Rand index; 1 is perfect): median "
+                    f"{row['stability']:.2f}, 5th percentile {row['stability_low']:.2f}."
+                )
+            )
+            sentences.append(
+                f"Fitted to the cohort itself{where}: {count_of(int(row['k']), 'type')} in "
+                f"{count_of(int(row['n_samples']), 'sample')}, by leading genera "
+                f"{row['leading_genera']}." + sure
+            )
+    return sentences
+
+
+def _community_tests(report: Report) -> Table | None:
+    return _optional_table(
+        report.community_tests,
+        "Signature score between types, and the groups' difference in score with and without"
+        " adjustment for type",
+        "results/signature/community_type_tests.tsv",
+    )
 
 
 def _differential_figures(report: Report) -> list[_Shown]:

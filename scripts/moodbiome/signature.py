@@ -174,6 +174,32 @@ def concept_counts(genus: pd.DataFrame, species: pd.DataFrame, taxa: pd.DataFram
     return _by_concept(rows.own, rows.concept, taxa)
 
 
+def concept_effective(
+    genus: pd.DataFrame, species: pd.DataFrame, taxa: pd.DataFrame, effective: pd.DataFrame
+) -> pd.DataFrame:
+    """Effective fragments of each concept: how well its count is known.
+
+    Parameters
+    ----------
+    genus, species, taxa : DataFrame
+        As for `concept_counts`.
+    effective : DataFrame
+        Effective fragments of the taxa, as for `score_samples`.
+
+    Returns
+    -------
+    DataFrame of shape (n_concepts, n_samples)
+        As `concept_counts` returns the counts; 0 where the count is.
+
+    Raises
+    ------
+    ValueError
+        As `concept_counts`, or if a member with fragments has no effective fragments.
+    """
+    rows = _member_rows(genus, species, taxa)
+    return _concept_effective(rows, _by_concept(rows.own, rows.concept, taxa), taxa, effective)
+
+
 class _MemberRows(NamedTuple):
     """Rows of the tables that are members of concepts.
 

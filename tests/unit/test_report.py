@@ -891,3 +891,28 @@ def test_power_that_was_not_estimated_says_why(bare):
     notes = [NotRun("power", "no group is set")]
     text = render(replace(bare, not_run=notes), COHORT)
     assert "power of the comparison: no group is set" in words(text, "warnings", "summary")
+
+
+def test_community_types_are_said_with_care():
+    kinds = pd.read_table(ROOT / "config/community_types/types.tsv")
+    samples = few().status["sample"].astype(str).tolist()
+    types = pd.DataFrame({"sample": samples, "assay": "shotgun", "status": "ok", "reason": ""})
+    for column, value in (("bacteroides_prevotella", 1.5), ("bacillota", 0.4)):
+        types[column], types[f"{column}_low"], types[f"{column}_high"] = value, value, value
+    for kind in kinds["type"]:
+        types[f"membership_{kind}"] = 0.25
+    types["reference_type"], types["reference_subtype"] = "bacteroides", ""
+    types.loc[0, ["reference_type", "reference_subtype"]] = "unclassified", ""
+    types.loc[1, "reference_subtype"] = "bacteroides_2"
+    models = pd.DataFrame({"assay": ["shotgun"], "reason": ["6 samples, 100 are needed"]})
+    page = render(
+        replace(few(), community_types=types, community_models=models, community_kinds=kinds),
+        COHORT,
+    )
+    section = page[page.index('<h2 id="community">') : page.index('<h2 id="evidence">')]
+    assert f"{len(samples) - 1} resemble Bacteroides / Phocaeicola and 1 unclassified" in section
+    assert "Within these, 1 resemble Bacteroides / Phocaeicola, low Faecalibacterium" in section
+    assert "No types were fitted to the cohort itself: 6 samples, 100 are needed." in section
+    assert section.count("<svg") == 2
+    assert forbidden_words(page) == []
+    assert '<h2 id="community">' not in render(few(), COHORT)

@@ -39,3 +39,48 @@ rule score_signature:
         code=code("score_signature"),
     script:
         "../../scripts/score_signature.py"
+
+
+rule assign_community_types:
+    """Say which known kind of community each sample resembles, and what that does to the score."""
+    input:
+        genus=expand("results/tables/{assay}.genus.counts.tsv", assay=ASSAYS),
+        species=expand("results/tables/{assay}.species.counts.tsv", assay=ASSAYS),
+        genus_intervals=expand("results/tables/{assay}.genus.intervals.tsv", assay=ASSAYS),
+        species_intervals=expand("results/tables/{assay}.species.intervals.tsv", assay=ASSAYS),
+        database_taxa=expand("results/provenance/taxa.{assay}.tsv", assay=ASSAYS),
+        ledger="results/tables/ledger.tsv",
+        status="results/tables/sample_status.tsv",
+        metadata="results/tables/metadata.tsv",
+        scores="results/signature/scores.tsv",
+        concepts=Path(workflow.basedir, "config/evidence/concepts.tsv"),
+        crosswalk=Path(workflow.basedir, "config/evidence/crosswalk.tsv"),
+        parts=Path(workflow.basedir, "config/community_types/parts.tsv"),
+        types=Path(workflow.basedir, "config/community_types/types.tsv"),
+        phyla=Path(workflow.basedir, "config/community_types/phyla.tsv"),
+        reference=Path(workflow.basedir, "config/community_types/reference.tsv"),
+    output:
+        types="results/signature/community_types.tsv",
+        models="results/signature/community_type_models.tsv",
+        tests="results/signature/community_type_tests.tsv",
+    log:
+        "logs/assign_community_types.log",
+    conda:
+        "../../envs/python.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        assays=ASSAYS,
+        nomenclature={assay: config["databases"][assay]["nomenclature"] for assay in ASSAYS},
+        min_membership=config["community_types"]["min_membership"],
+        min_samples=config["community_types"]["min_samples"],
+        max_types=config["community_types"]["max_types"],
+        bootstraps=config["community_types"]["bootstraps"],
+        offset=config["signature"]["offset"],
+        draws=config["signature"]["draws"],
+        group=config["cohort"]["group"],
+        reference=config["cohort"]["reference"],
+        seed=config["seed"],
+        code=code("assign_community_types"),
+    script:
+        "../../scripts/assign_community_types.py"
