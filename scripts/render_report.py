@@ -90,6 +90,8 @@ report = Report(
     retention=retention,
     power=read_tsv(snake_in.power),
     **meta_analyses,
+    measures=read_tsv(snake_in.measures, text=["feature"]),
+    group_sensitivity=read_tsv(snake_in.group_sensitivity, text=["feature"]),
     metadata=read_tsv(snake_in.metadata, text=[group] if group else []),
     provenance={
         "databases": databases,

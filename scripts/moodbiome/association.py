@@ -544,7 +544,7 @@ def linear_models(
             part[:, np.argsort(taxa)]
             for part in dirichlet_multinomial(
                 counts.to_numpy(float)[taxa][:, rows],
-                lambda logs: _fit(logs, design, rows),
+                lambda logs: fit_linear(logs, design, rows),
                 draws,
                 seed,
                 level,
@@ -563,10 +563,10 @@ def linear_models(
             effect, errors, freedom = ancombc2_effects(counts.to_numpy(float), matrix)
         elif method == "clr_bias_corrected":
             logs = log2_proportions(proportions).T
-            effect, errors, freedom = _fit(logs - logs.mean(axis=1, keepdims=True), design)
+            effect, errors, freedom = fit_linear(logs - logs.mean(axis=1, keepdims=True), design)
             effect = effect - [[mode(row)] for row in effect]
         else:
-            effect, errors, freedom = _fit(log2_proportions(proportions).T, design)
+            effect, errors, freedom = fit_linear(log2_proportions(proportions).T, design)
         errors = np.where(errors > 0, errors, np.nan)
         p = 2 * stats.t.sf(np.abs(effect / errors), freedom[:, None])
         margin = stats.t.ppf(0.5 + level / 2, freedom[:, None]) * errors
@@ -614,7 +614,7 @@ def linear_models(
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def _fit(
+def fit_linear(
     response: np.ndarray, design: Design, rows: np.ndarray | slice = slice(None)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Least squares, or restricted maximum likelihood where the design has a random intercept."""

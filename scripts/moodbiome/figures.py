@@ -1038,6 +1038,100 @@ def differential(
 _EFFECT = ["effect", "low", "high", "q"]
 
 
+def measures(table: pd.DataFrame, max_fdr: float, key: str = "measures", most: int = 25) -> Figure:
+    """Standardised effects of the measured variables on the community, as a heat map.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The main run of ``measures.tsv``.
+    max_fdr : float
+        A dot marks q of at most this.
+    key : str
+    most : int
+        Taxa drawn: those with the smallest p. Diversity and score are all drawn.
+
+    Raises
+    ------
+    ValueError
+        If no test has a p.
+    """
+    tested = table[table["p"].notna()]
+    if tested.empty:
+        raise ValueError("no measured variable has a p, so that there is none to draw")
+    is_taxon = tested["feature_kind"] == "taxon"
+    ranked = tested[is_taxon].sort_values(["p", "name"], kind="stable")["feature"]
+    chosen = list(dict.fromkeys(ranked))[:most]
+    drawn = tested[~is_taxon | tested["feature"].isin(chosen)].copy()
+    drawn["row"] = drawn["name"].astype(str)
+    names = drawn.drop_duplicates("feature").set_index("feature")["row"]
+    shared = drawn["feature"].map(names.duplicated(keep=False))
+    drawn.loc[shared, "row"] += " " + drawn.loc[shared, "feature"].astype(str)
+    is_number = drawn["contrast"].str.startswith("per SD")
+    drawn["column"] = drawn["measure"].where(
+        is_number, drawn["measure"] + ": " + drawn["contrast"].astype(str)
+    )
+    position = {feature: place for place, feature in enumerate(chosen)}
+    place = drawn["feature"].map(position).fillna(len(chosen))
+    rows = list(dict.fromkeys(drawn.assign(place=place).sort_values("place", kind="stable")["row"]))
+    columns = list(dict.fromkeys(drawn["column"]))
+    largest = float(drawn["effect_sd"].abs().max()) or 1.0
+    y = alt.Y("row:N", title=None, scale=alt.Scale(domain=rows), axis=alt.Axis(labelLimit=230))
+    x = alt.X(
+        "column:N",
+        title=None,
+        scale=alt.Scale(domain=columns),
+        axis=alt.Axis(orient="top", labelAngle=-45, labelLimit=230),
+    )
+    cells = _chart(drawn[["row", "column", "effect_sd"]])
+    found = drawn[drawn["q"] <= max_fdr]
+    chart = alt.layer(
+        cells.mark_rect(stroke="white").encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "effect_sd:Q",
+                title="effect, SD",
+                scale=alt.Scale(
+                    domain=[-largest, 0, largest],
+                    range=["#D55E00", "#FFFFFF", "#0072B2"],
+                    interpolate="rgb",
+                ),
+            ),
+        ),
+        _chart(found[["row", "column"]])
+        .mark_point(size=34, filled=True, color=_INK)
+        .encode(x=x, y=y),
+    ).properties(width=34 * len(columns), height=17 * len(rows))
+    n = drawn["n"]
+    span = f"{n.min():,}" if n.min() == n.max() else f"{n.min():,} to {n.max():,}"
+    by_kind = "; ".join(
+        f"{plain(str(kind))} {count_of(len(part), 'test')}, {(part['q'] <= max_fdr).sum()} found"
+        for kind, part in tested.groupby("feature_kind", sort=False)
+    )
+    beyond = len(set(ranked)) - len(chosen)
+    caption = (
+        "Adjusted effects in standard deviations of the row: per standard deviation of a number, "
+        f"or between two categories. A dot marks q ≤ {max_fdr:g} (Benjamini-Hochberg within kind "
+        f"of variable and kind of row). n = {span} samples. By kind of row: {by_kind}."
+        + (
+            f" Of the taxa, those with the smallest p; {count_of(beyond, 'other')} not drawn."
+            if beyond > 0
+            else ""
+        )
+        + " An association does not show a cause."
+    )
+    shown = drawn[["column", "row", "effect_sd", "effect", "low", "high", "effect_unit", "q", "n"]]
+    return Figure(
+        key,
+        "Measured variables and the community",
+        caption,
+        _svg(chart, key, "Heat map of the effects of measured variables on taxa and diversity"),
+        shown.rename(columns={"column": "variable", "row": "feature"}),
+        "results/statistics/measures.tsv",
+    )
+
+
 def power(table: pd.DataFrame, words: str, max_fdr: float, key: str = "power") -> Figure:
     """Power by size of the effect: taxa by fold change, and scores and diversity by shift.
 

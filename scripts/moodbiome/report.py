@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodbiome import figures
 from moodbiome.figures import Figure, Ordination, count_of, listed, method_name, plain
+from moodbiome.measures import linear_method, missing_confounders
 
 # 21 CFR 809.10(c)(2)(i): the words a product in the laboratory research phase must carry.
 RESEARCH_USE = "For Research Use Only. Not for use in diagnostic procedures."
@@ -45,6 +46,7 @@ MIN_WEIGHT_DETECTABLE = 0.5
 MIN_PERCENTILE_REFERENCE = 20
 RECALLED = "†"
 RECALLED_WORDS = f"{RECALLED} recalled, not looked up again"
+SMALL_GROUP = 175
 # Differences in single taxa between people with depression and controls, in standard deviations:
 # recalled from the literature, not looked up again.
 EXPECTED_SHIFTS = (0.2, 0.3)
@@ -99,6 +101,8 @@ class Report:
     genus_counts : mapping of assay to DataFrame
         taxon_id, name, lineage, then one column a sample; rows 0 and -1 included.
     alpha, permanova, scores, contributions, resolution, differential, power : DataFrame or None
+    alpha, permanova, scores, contributions, resolution, differential : DataFrame or None
+    measures, group_sensitivity : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
     sensitivity : DataFrame or None
@@ -151,6 +155,8 @@ class Report:
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
     differential: pd.DataFrame | None = None
+    measures: pd.DataFrame | None = None
+    group_sensitivity: pd.DataFrame | None = None
     longitudinal: pd.DataFrame | None = None
     changes: pd.DataFrame | None = None
     retention: pd.DataFrame | None = None
@@ -225,6 +231,11 @@ def render(report: Report, template: Path) -> str:
         differential_tables=[
             part for part in (_agreed_taxa(report), _absent_taxa(report)) if part is not None
         ],
+        measures=_section(report, "measures", report.measures, _measure_figures),
+        measures_words=_measure_words(report),
+        measures_found=_measures_found(report),
+        group_sensitivity_words=_group_sensitivity_words(report),
+        group_sensitivity=_group_sensitivity_table(report),
         longitudinal=None
         if report.retention is None
         else _section(report, "longitudinal", report.retention, _longitudinal_figures),
@@ -552,6 +563,23 @@ def methods(
                     ),
                 )
             )
+        text.append(
+            (
+                "Measured variables",
+                f"Each taxon ({method_name(linear_method(statistics['methods']))}), alpha "
+                "diversity metric and the score was modelled on each measured variable, "
+                "adjusted for "
+                + (", ".join(statistics["adjust_for"]) or "nothing")
+                + " as far as the sheet has them, by least squares, or with a random intercept "
+                "where subjects repeat. Concentrations entered as log2, those beyond the detection "
+                "limit by their expectation from a censored regression on the covariates "
+                "(Richardson and Ciampi 2003). q values are Benjamini-Hochberg within kind of "
+                "variable and kind of feature. Sensitivity runs repeat the tests, and those of the "
+                "group, without users of antidepressants, without antibiotics in the last "
+                f"{statistics['recent_antibiotics_days']:g} days, and adjusted for stool "
+                "consistency.",
+            )
+        )
     if config.get("cohort", {}).get("subject"):
         arms = config["cohort"]["arm"]
         text.append(
@@ -659,6 +687,8 @@ _ANALYSES = {
     "contributions": "contributions to the score",
     "community types": "community types",
     "differential": "differential abundance",
+    "measures": "measured variables",
+    "sensitivity": "sensitivity runs",
     "longitudinal": "change over time",
     "pooled": "effects pooled over studies",
     "power": "power of the comparison",
@@ -1324,6 +1354,144 @@ def _absent_taxa(report: Report) -> Table | None:
     )
 
 
+def _main_measures(report: Report) -> pd.DataFrame | None:
+    """Tests of measured variables in all samples, those without a p left out."""
+    table = _present(report.measures)
+    if table is None:
+        return None
+    return _present(table[(table["run"] == "main") & table["p"].notna()])
+
+
+def _measure_figures(report: Report) -> list[_Shown]:
+    table = _main_measures(report)
+    if table is None:
+        return []
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    return [
+        _show(figures.measures(part, limit, _key("measures", assay)), assay)
+        for assay, part in _per_assay(table)
+    ]
+
+
+def _measure_words(report: Report) -> list[str]:
+    """What the tests of measured variables amount to, and which confounders nobody wrote down."""
+    words = []
+    table = _main_measures(report)
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    if table is not None and not (table["q"] <= limit).any():
+        words.append(
+            f"None of {count_of(len(table), 'test')} of a measured variable has q ≤ {limit:g}."
+        )
+    elif table is not None and _setting(report, "cohort", "group", ""):
+        words.append(
+            "A variable that goes with the group, as symptoms do, shows the differences between "
+            "the groups once more, unless the settings adjust for the group."
+        )
+    if report.metadata is not None:
+        missing = missing_confounders(report.metadata.columns)
+        if missing:
+            words.append(
+                "The sheet has no column on: "
+                + listed(missing, len(missing))
+                + ". They are known to go with the gut microbiota, and nothing here is adjusted "
+                "for them."
+            )
+    return words
+
+
+def _measures_found(report: Report) -> Table | None:
+    """Associations with a small q, each with the sensitivity runs in which it holds."""
+    main = _main_measures(report)
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    if main is None or report.measures is None or not (main["q"] <= limit).any():
+        return None
+    by = ["assay", "measure", "feature_kind", "feature", "contrast_of"]
+    tests = report.measures.assign(contrast_of=_contrast_of(report.measures["contrast"]))
+    found = tests.loc[main.index[main["q"] <= limit]]
+    others = tests[(tests["run"] != "main") & tests["low"].notna()]
+    pairs = found[[*by, "effect"]].merge(others, on=by, suffixes=("_main", ""))
+    clear = (pairs["low"] > 0) | (pairs["high"] < 0)
+    pairs["holds"] = clear & (pairs["effect"] * pairs["effect_main"] > 0)
+    runs = pairs.groupby(by)["holds"].agg(["sum", "size"])
+    keys = pd.MultiIndex.from_frame(found[by])
+    counted = runs.reindex(keys).fillna(0).astype(int)
+    holds = [
+        f"{held} of {n}" if n else "none run"
+        for held, n in counted[["sum", "size"]].itertuples(index=False)
+    ]
+    columns = ["measure", "contrast", "name", *_EFFECT_COLUMNS, "n", "n_censored"]
+    shown = found.assign(**{"holds in sensitivity runs": holds}).sort_values("q", kind="stable")
+    if len(_assays(shown)) > 1:
+        columns = ["assay", *columns]
+    return _as_table(
+        shown[[*columns, "holds in sensitivity runs"]],
+        f"Associations of measured variables with q ≤ {limit:g}",
+        "results/statistics/measures.tsv",
+        {"name": "feature", "n_censored": "n beyond limit"},
+    )
+
+
+_EFFECT_COLUMNS = ("effect", "low", "high", "effect_unit", "q")
+
+
+def _contrast_of(contrasts: pd.Series) -> pd.Series:
+    """A contrast without the standard deviation, which differs between runs."""
+    return contrasts.astype(str).str.replace(r" \(.*\)$", "", regex=True)
+
+
+def _group_findings(report: Report) -> pd.DataFrame | None:
+    """Taxa that differ between the groups by the method of these runs: assay, taxon and term."""
+    table, group = _present(report.differential), _setting(report, "cohort", "group", "")
+    if table is None or not group or _present(report.group_sensitivity) is None:
+        return None
+    limit = float(_setting(report, "statistics", "max_fdr", 0.05))
+    ours = table["term"].astype(str).map(_variable) == group
+    method = linear_method(_setting(report, "statistics", "methods", ()))
+    found = table[ours & (table["method"] == method) & (table["q"] <= limit)]
+    return found[["assay", "taxon_id", "term"]]
+
+
+def _group_sensitivity_words(report: Report) -> str:
+    table, found = _present(report.group_sensitivity), _group_findings(report)
+    if table is None or found is None or not found.empty:
+        return ""
+    method = method_name(linear_method(_setting(report, "statistics", "methods", ())))
+    return (
+        f"No taxon differs between the groups by {method}, so there is none of which to ask "
+        "whether it holds."
+    )
+
+
+def _group_sensitivity_table(report: Report) -> Table | None:
+    """The taxa that differ between the groups, in each sensitivity run."""
+    table, found = _present(report.group_sensitivity), _group_findings(report)
+    if table is None or found is None or found.empty:
+        return None
+    taxa = table[table["feature_kind"] == "taxon"]
+    taxa = taxa.assign(taxon_id=taxa["feature"].astype(found["taxon_id"].dtype))
+    rows = found.merge(taxa, on=["assay", "taxon_id", "term"])
+    if rows.empty:
+        return None
+    shown = pd.DataFrame(
+        {
+            "taxon": rows["name"],
+            "term": [_term_words(report, str(term)) for term in rows["term"]],
+            "run": rows["run"].map(plain),
+            "main effect": rows["main_effect"],
+            **{name: rows[name] for name in ("effect", "low", "high", "n")},
+            "same sign": rows["same_sign"].map({True: "yes", False: "no"}),
+            "interval without 0": rows["excludes_zero"].map({True: "yes", False: "no"}),
+        }
+    )
+    if len(_assays(rows)) > 1:
+        shown.insert(0, "assay", rows["assay"])
+    return _as_table(
+        shown,
+        "Taxa that differ between the groups (log2 fold change), in each sensitivity run",
+        "results/statistics/group_sensitivity.tsv",
+    )
+
+
 def _power_figures(report: Report) -> list[_Shown]:
     assert report.power is not None
     limit = float(_setting(report, "statistics", "max_fdr", 0.05))
@@ -1622,6 +1790,7 @@ def _warnings(report: Report) -> dict[str, Any]:
         ("contributions", report.contributions),
         ("evidence", report.evidence),
         ("differential", report.differential),
+        ("measures", report.measures),
     ):
         if not _has(content) and analysis not in {name for name, _ in missing}:
             missing.append((analysis, "not run"))

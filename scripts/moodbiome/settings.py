@@ -13,6 +13,7 @@ from moodbiome.dictionary import Field, read_dictionary
 from moodbiome.faults import Fault, NotRun, suggestion
 from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
+from moodbiome.measures import measure_faults
 from moodbiome.sheet import Sheet
 from moodbiome.visits import visit_faults
 
@@ -107,10 +108,17 @@ def check_against_sheet(
             faults.append(Fault(f"config: {section}.rank", f"no tables of rank {rank!r}", mend))
     if not sheet.units:
         return faults
+    dictionary = read_dictionary(folder / "metadata.tsv")
     return [
         *faults,
         *_column_faults(settings, sheet),
-        *_longitudinal_faults(settings, sheet, read_dictionary(folder / "metadata.tsv")),
+        *_longitudinal_faults(settings, sheet, dictionary),
+        *measure_faults(
+            settings["statistics"]["measures"],
+            settings["statistics"]["adjust_for"],
+            sheet,
+            dictionary,
+        ),
     ]
 
 

@@ -848,6 +848,96 @@ def test_no_address_is_made_from_an_unsafe_identifier():
         assert citation_url(text) == ""
 
 
+def measured(q, antidepressant_run):
+    """One variable against a taxon and a metric, in all samples and in one run."""
+    rows = []
+    for run, effect in (("main", 1.0), ("without_antidepressants", antidepressant_run)):
+        for kind, feature in (("taxon", "84111"), ("alpha_diversity", "shannon")):
+            rows.append(
+                {
+                    "assay": "shotgun",
+                    "measure": "phq9_total",
+                    "kind": "symptoms",
+                    "feature_kind": kind,
+                    "feature": feature,
+                    "name": "Eggerthella" if kind == "taxon" else feature,
+                    "contrast": "per SD (8.1 points)" if run == "main" else "per SD (7 points)",
+                    "effect": effect,
+                    "low": effect - 0.5,
+                    "high": effect + 0.5,
+                    "effect_unit": "log2 fold change",
+                    "effect_sd": effect / 2,
+                    "p": 0.001,
+                    "q": q if kind == "taxon" else 0.9,
+                    "n": 40,
+                    "n_censored": 0,
+                    "run": run,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("effect", "holds"), [(0.9, "1 of 1"), (0.2, "0 of 1"), (-1.0, "0 of 1")])
+def test_an_association_stands_with_the_runs_in_which_it_holds(bare, effect, holds):
+    text = render(replace(bare, measures=measured(0.01, effect)), COHORT)
+    section = words(text, "measures", "methods")
+    assert "phq9_totalper SD (8.1 points)Eggerthella" in section
+    assert holds in section
+    assert "taxon 1 test, 1 found; alpha diversity 1 test, 0 found" in section
+
+
+def test_no_association_and_the_confounders_that_the_sheet_lacks_are_said_once(bare):
+    metadata = bare.metadata[["sample", "group", "age"]].assign(bristol=3)
+    text = render(replace(bare, measures=measured(0.3, 1.0), metadata=metadata), COHORT)
+    section = words(text, "measures", "methods")
+    assert "None of 2 tests of a measured variable has q ≤ 0.05." in section
+    assert text.count("The sheet has no column on: sex, body mass index, antibiotics,") == 1
+    assert "stool consistency" not in section
+
+
+def test_taxa_of_the_groups_are_followed_through_the_runs(bare, small):
+    table = pd.DataFrame(
+        {
+            "assay": "shotgun",
+            "taxon_id": [84111, 853],
+            "name": ["Eggerthella", "Faecalibacterium"],
+            "term": "group[T.depressed]",
+            **dict.fromkeys(("effect", "low", "high"), 1.0),
+            "p": [0.001, 0.5],
+            "q": [0.01, 0.5],
+            "n": 40,
+            "prevalence": 1.0,
+            "method": "clr_bias_corrected",
+        }
+    )
+    runs = pd.DataFrame(
+        {
+            "assay": "shotgun",
+            "feature_kind": "taxon",
+            "feature": ["84111", "853"],
+            "name": table["name"],
+            "term": table["term"],
+            "run": "adjusted_for_stool",
+            "main_effect": 1.0,
+            "effect": 0.7,
+            "low": -0.1,
+            "high": 1.5,
+            "n": 38,
+            "same_sign": True,
+            "excludes_zero": False,
+        }
+    )
+    report = replace(bare, differential=table, group_sensitivity=runs)
+    section = words(render(report, COHORT), "measures", "methods")
+    found = "Eggerthellagroup, depressed against controladjusted for stool10.7-0.11.538yesno"
+    assert found in section
+    assert "Faecalibacterium" not in section
+    report = replace(report, differential=table.assign(q=0.5))
+    assert "No taxon differs between the groups" in words(
+        render(report, COHORT), "measures", "methods"
+    )
+
+
 def power(n_other=12, effect=1.3):
     """As statistics/power.tsv has it, for the score of one comparison."""
     rows = [

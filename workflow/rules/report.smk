@@ -35,6 +35,9 @@ ANALYSES = [
     *POOLED,
     *(["results/statistics/pooled_not_run.tsv"] if POOLED else []),
     *TRIALS,
+    "results/statistics/measures.tsv",
+    "results/statistics/group_sensitivity.tsv",
+    "results/statistics/measures_not_run.tsv",
 ]
 PAGES = [
     "results/report/cohort.html",
@@ -88,6 +91,8 @@ rule render_report:
         pooled=POOLED,
         trials=TRIALS,
         not_run=[name for name in ANALYSES if name.endswith("not_run.tsv")],
+        measures="results/statistics/measures.tsv",
+        group_sensitivity="results/statistics/group_sensitivity.tsv",
         software=expand(
             "results/provenance/software.{environment}.tsv", environment=TOOL_ENVIRONMENTS
         ),

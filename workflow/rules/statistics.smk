@@ -1,5 +1,7 @@
 """Counts and metadata -> which taxa go with which variable, in all samples, over time and over studies."""
 
+from moodbiome.measures import choose_measures, linear_method
+
 LONGITUDINAL = []
 if config["cohort"]["subject"]:
     LONGITUDINAL = [
@@ -191,3 +193,44 @@ if TRIALS:
             code=code("pool_trials"),
         script:
             "../../scripts/pool_trials.py"
+
+
+rule test_measures:
+    """Test scales, markers, drugs and habits against the community; repeat in fewer samples."""
+    input:
+        counts=expand(
+            "results/tables/{assay}.{rank}.counts.tsv",
+            assay=ASSAYS,
+            rank=config["statistics"]["rank"],
+        ),
+        ledger="results/tables/ledger.tsv",
+        status="results/tables/sample_status.tsv",
+        metadata="results/tables/metadata.tsv",
+        alpha="results/diversity/alpha.tsv",
+        scores="results/signature/scores.tsv",
+        dictionary=DICTIONARY,
+    output:
+        measures="results/statistics/measures.tsv",
+        group_sensitivity="results/statistics/group_sensitivity.tsv",
+        not_run="results/statistics/measures_not_run.tsv",
+    log:
+        "logs/test_measures.log",
+    conda:
+        "../../envs/python.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        assays=ASSAYS,
+        measures=choose_measures(config["statistics"]["measures"], sheet.metadata),
+        adjust_for=config["statistics"]["adjust_for"],
+        method=linear_method(config["statistics"]["methods"]),
+        subject=config["cohort"]["subject"],
+        recent_antibiotics_days=config["statistics"]["recent_antibiotics_days"],
+        formula=config["statistics"]["formula"],
+        group=config["cohort"]["group"],
+        reference=config["cohort"]["reference"],
+        min_prevalence=config["statistics"]["min_prevalence"],
+        min_mean_abundance=config["statistics"]["min_mean_abundance"],
+        code=code("test_measures"),
+    script:
+        "../../scripts/test_measures.py"
