@@ -12,6 +12,7 @@ root = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(root / "scripts"))
 
 from moodbiome.evidence import members, read_table  # noqa: E402
+from moodbiome.indices import index_members, score_indices  # noqa: E402
 from moodbiome.signature import score_samples  # noqa: E402
 
 N_GENERA = 500
@@ -38,8 +39,15 @@ scores, contributions = score_samples(
     genus, species, taxa, n_classified, ids, seed=1, reference=samples[: n_samples // 2]
 )
 seconds = time.perf_counter() - start
+indices = read_table(root / "config" / "evidence" / "indices.tsv", "indices")
+crosswalk = read_table(root / "config" / "evidence" / "crosswalk.tsv", "crosswalk")
+in_both = index_members(indices, pd.concat([taxa, crosswalk]))
+start = time.perf_counter()
+values = score_indices(genus, species, in_both, n_classified, ids, seed=1)
+seconds_of_indices = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 print(
     f"{n_samples} samples x {N_GENERA} genera, 200 draws: {seconds:.1f} s, peak {peak:.2f} GB, "
-    f"{(scores['status'] == 'ok').sum()} scored, {len(contributions)} contributions"
+    f"{(scores['status'] == 'ok').sum()} scored, {len(contributions)} contributions; "
+    f"{values['value'].notna().sum()} indices: {seconds_of_indices:.1f} s"
 )

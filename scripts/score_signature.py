@@ -1,13 +1,30 @@
 """Score every sample by the depression signature (rule score_signature)."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 
+from moodbiome.classification import choose_confidence
 from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable, write_tsv
 from moodbiome.diversity import features
 from moodbiome.evidence import read_table, resolution, resolve_members
-from moodbiome.signature import IMPORTED, score_samples
+from moodbiome.indices import index_members, score_indices
+from moodbiome.more_signatures import as_rows, read_signature, resolve_signature
+from moodbiome.reference import (
+    Reference,
+    as_document,
+    made_with,
+    read_references,
+    reference_faults,
+)
+from moodbiome.signature import (
+    IMPORTED,
+    Outside,
+    concept_counts,
+    concept_effective,
+    score_samples,
+)
 from moodbiome.tables import prokaryotes, read_counts
 from moodbiome.uncertainty import effective_counts
 
@@ -16,8 +33,40 @@ ledger = read_tsv(snake_in.ledger)
 cohort = read_cohort(snake_in.status, snake_in.metadata, params.group)
 taxa = read_table(Path(snake_in.taxa), "taxa")
 concepts = read_table(Path(snake_in.concepts), "concepts")
+indices = read_table(Path(snake_in.indices), "indices")
+labelled = pd.concat([concepts, read_table(Path(snake_in.crosswalk), "crosswalk")])
+labelled = labelled[labelled["concept"].isin(indices["concept"])]
+databases = {
+    Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
+}
+made = {
+    assay: made_with(
+        params.made_with,
+        assay,
+        taxa,
+        database=database["sha256"],
+        confidence=choose_confidence(
+            params.made_with["profile"]["confidence"], database["files"]["hash.k2d"]["bytes"]
+        ),
+    )
+    for assay, database in databases.items()
+}
+given = {}
+if snake_in.reference_table:
+    file = Path(snake_in.reference_table)
+    if faults := reference_faults(file, params.assays, params.imported, made):
+        raise SystemExit("signature.reference_table cannot be used:\n" + "\n".join(faults))
+    given = read_references(file)
 
-scores, contributions, resolutions = [], [], []
+more, more_scores = {}, []
+for path in snake_in.more:
+    table, faults = read_signature(Path(path), concepts)
+    if faults:
+        raise SystemExit("\n".join(map(str, faults)))
+    more[Path(path).stem] = table
+
+references = {}
+scores, contributions, resolutions, index_values = [], [], [], []
 for number, assay in enumerate(params.assays):
     taxa_file = snake_in.database_taxa[number]
     database = read_tsv(taxa_file, text=["name", "other_ids"]).set_index("taxon_id")
@@ -32,21 +81,50 @@ for number, assay in enumerate(params.assays):
     reference = []
     if params.group:
         reference = usable.index[usable[params.group] == params.reference].tolist()
+    species = read_counts(snake_in.species[number])
+    # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
+    n_classified = (counted["bacterial"] + counted["archaeal"]).combine(taxa_sum, max)
+    options = {
+        "known": database.index,
+        "seed": params.seed,
+        "refused": why_unusable(samples),
+        "offset": params.offset,
+        "draws": params.draws,
+        "effective": effective_counts(pd.concat(map(read_tsv, intervals))),
+    }
+    of_signature = resolve_members(*named)
+    outside = given[assay].samples if given else None
     score, contribution = score_samples(
-        genus,
-        read_counts(snake_in.species[number]),
-        resolve_members(*named),
-        # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-        (counted["bacterial"] + counted["archaeal"]).combine(taxa_sum, max),
-        known=database.index,
-        seed=params.seed,
+        *(genus, species, of_signature, n_classified),
         profile=params.profile,
-        reference=reference,
-        refused=why_unusable(samples),
-        offset=params.offset,
-        draws=params.draws,
-        effective=effective_counts(pd.concat(map(read_tsv, intervals))),
+        reference=[] if given else reference,
+        outside=outside,
+        **options,
     )
+    scored = [sample for sample in reference if score.loc[sample, "status"] == "ok"]
+    if assay in made:
+        references[assay] = Reference(
+            made[assay],
+            Outside(
+                concept_counts(genus, species, of_signature)[scored],
+                n_classified[scored],
+                concept_effective(genus, species, of_signature, options["effective"])[scored],
+            ),
+        )
+    of_more = {
+        name: score_samples(
+            *(genus, species, resolve_signature(table, database, params.nomenclature[assay])),
+            n_classified,
+            reference=reference,
+            **options,
+        )[0]
+        for name, table in more.items()
+    }
+    more_scores.append(as_rows(of_more, more).assign(assay=assay))
+    resolved = resolve_members(labelled, labelled, database, params.nomenclature[assay])
+    members = index_members(indices, resolved)
+    value = score_indices(genus, species, members, n_classified, **options)
+    index_values.append(value.assign(assay=assay))
     if assay in params.imported:
         is_scored = score["status"] == "ok"
         said = score.loc[is_scored, "warning"]
@@ -59,5 +137,8 @@ for number, assay in enumerate(params.assays):
 write_tsv(pd.concat(scores), snakemake.output.scores, index=True, index_label="sample")
 write_tsv(pd.concat(contributions), snakemake.output.contributions)
 write_tsv(pd.concat(resolutions), snakemake.output.resolution)
+write_tsv(pd.concat(index_values), snakemake.output.indices)
+write_tsv(pd.concat(more_scores), snakemake.output.more)
+Path(snakemake.output.reference).write_text(as_document(references))
 n_scored = sum((score["status"] == "ok").sum() for score in scores)
 Path(snakemake.log[0]).write_text(f"{n_scored} of {sum(map(len, scores))} samples scored\n")

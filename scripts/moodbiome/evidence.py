@@ -22,6 +22,7 @@ _ALLOWED = {
     "adjusted_for_medication": ("yes", "no", "unknown"),
     "certainty": ("verified", "memory"),
     "rank": ("family", "genus", "species"),
+    "side": ("numerator", "denominator"),
     "seed_direction": ("up", "down", ""),
     "grade_override": ("A", "B", "C", "X", ""),
 }
@@ -38,6 +39,10 @@ _COLUMNS = {
     "crosswalk": (
         *("concept", "name", "rank", "ncbi_ids", "gtdb", "silva", "greengenes", "within"),
         *("used_by", "certainty", "source", "note"),
+    ),
+    "indices": ("index", "side", "concept", "certainty", "source", "note"),
+    "other_conditions": (
+        *("concept", "condition", "direction", "source", "doi_or_pmid", "certainty", "note"),
     ),
     "sources": ("source_id", "citation", "year", "doi_or_pmid", "certainty", "note"),
     "taxa": (
@@ -63,7 +68,8 @@ def read_table(path: Path, kind: str) -> pd.DataFrame:
     path
         A TSV file with a header; columns beyond the known ones are kept.
     kind
-        ``claims``, ``concepts``, ``crosswalk``, ``sources`` or ``taxa``.
+        ``claims``, ``concepts``, ``crosswalk``, ``indices``, ``other_conditions``, ``sources``
+        or ``taxa``.
 
     Returns
     -------
@@ -352,6 +358,75 @@ def derive(claims: pd.DataFrame, concepts: pd.DataFrame) -> pd.DataFrame:
         n_claims_none=by_rule["n_none"],
         note=concepts["note"].reset_index(drop=True),
     )
+
+
+def shared_with_others(
+    taxa: pd.DataFrame, others: pd.DataFrame, profile: str
+) -> tuple[pd.DataFrame, float]:
+    """Say which weight of the signature lies on shifts reported in other conditions too.
+
+    Parameters
+    ----------
+    taxa : DataFrame
+        As given by `derive`.
+    others : DataFrame
+        Table ``other_conditions``: what was reported there, by concept and condition.
+    profile
+        ``evidence``, ``seed`` or ``grade_a``: which weights.
+
+    Returns
+    -------
+    table : DataFrame
+        One row a condition, the largest share first: ``condition``, ``concepts`` (whose weight and
+        direction there have one sign, in the order of ``taxa``, a comma between), ``share`` (of the
+        absolute weight, 0 to 1), ``opposite`` (concepts reported the other way round), ``recalled``
+        (whether any of it is from memory).
+    float
+        Share of the absolute weight that is shared with any condition.
+
+    Raises
+    ------
+    ValueError
+        If a concept is not in ``taxa``.
+
+    Examples
+    --------
+    >>> taxa = pd.DataFrame({"concept": ["a", "b"], "weight_seed": [1.0, -1.0]})
+    >>> others = pd.DataFrame({"concept": ["a", "b"], "condition": "x", "direction": "up",
+    ...                        "certainty": "memory"})
+    >>> table, share = shared_with_others(taxa, others, "seed")
+    >>> table.values.tolist(), share
+    ([['x', 'a', 0.5, 'b', True]], 0.5)
+    """
+    weight = taxa.set_index("concept")[f"weight_{profile}"]
+    unknown = [concept for concept in others["concept"] if concept not in weight.index]
+    if unknown:
+        raise ValueError(
+            f"other_conditions: concept {unknown[0]!r} is not in the table of taxa; correct the "
+            "name"
+        )
+    total = weight.abs().sum()
+    sign = others["direction"].map({"up": 1, "down": -1}).fillna(0)
+    agreement = sign * np.sign(others["concept"].map(weight))
+    rows = []
+    for condition, reported in others.groupby("condition", sort=False):
+        same, other_way = (
+            [name for name in weight.index if name in set(reported["concept"][agreement == side])]
+            for side in (1, -1)
+        )
+        rows.append(
+            {
+                "condition": condition,
+                "concepts": ", ".join(same),
+                "share": float(weight[same].abs().sum() / total),
+                "opposite": ", ".join(other_way),
+                "recalled": bool((reported["certainty"] == "memory").any()),
+            }
+        )
+    table = pd.DataFrame(rows, columns=["condition", "concepts", "share", "opposite", "recalled"])
+    shared = weight[weight.index.isin(others["concept"][agreement == 1])]
+    ordered = table.sort_values(["share", "condition"], ascending=[False, True], ignore_index=True)
+    return ordered, float(shared.abs().sum() / total)
 
 
 def find_members(table: pd.DataFrame, database: pd.DataFrame, nomenclature: str) -> pd.DataFrame:

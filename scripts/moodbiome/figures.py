@@ -731,6 +731,52 @@ def scores(
     )
 
 
+def indices(table: pd.DataFrame, groups: pd.Series, key: str = "indices") -> Figure:
+    """The indices of each sample with their intervals, by group.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns sample, index, value, low, high (natural-log units); rows without a value are left
+        out and counted in the caption.
+    groups : Series
+        From `group_labels`.
+    key : str
+    """
+    drawn = table[table["value"].notna()].copy()
+    drawn["group"] = groups.reindex(drawn["sample"]).astype(str).to_numpy()
+    present = [str(g) for g in groups.cat.categories if (drawn["group"] == str(g)).any()]
+    with_interval = drawn["sample"].nunique() <= MANY_SAMPLES
+    panels = [
+        _alpha_panel(values, str(index), present, with_interval)
+        for index, values in drawn.groupby("index", sort=False)
+    ]
+    columns = 2 if len(present) > 4 else 3
+    sizes = ", ".join(
+        f"{plain(str(index))} {count_of(len(values), 'sample')}"
+        for index, values in drawn.groupby("index", sort=False)
+    )
+    caption = (
+        f"n: {sizes}; denominator of the shares: classified bacterial and archaeal fragments. "
+        "Natural-log units: 0 is as much above as below, 2.3 ten times as much. "
+        + (
+            "Lines: 95 % interval, noise of counting and re-estimation only. "
+            if with_interval
+            else ""
+        )
+        + "Bar: median of the group. Potential of the taxa found, not measured butyrate, lactic "
+        "acid or inflammation."
+    )
+    return Figure(
+        key,
+        "Groups of taxa known for what they can make",
+        caption,
+        _svg(alt.concat(*panels, columns=columns, spacing=24), key, "Indices by group"),
+        drawn[["sample", "group", "index", "value", "low", "high"]],
+        "results/signature/indices.tsv",
+    )
+
+
 def community_axes(table: pd.DataFrame, groups: pd.Series, key: str = "community-axes") -> Figure:
     """The two continuous axes of community types, one point a sample.
 

@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodbiome import figures
+from moodbiome.evidence import shared_with_others
 from moodbiome.figures import Figure, Ordination, count_of, listed, method_name, plain
 from moodbiome.measures import linear_method, missing_confounders
 
@@ -56,7 +57,8 @@ class NotRun(NamedTuple):
     """An analysis that was not run, and why.
 
     `analysis` is one of the sections: ledger, taxa, alpha, ordination, permanova, signature,
-    contributions, evidence, differential, power; other names are shown among the warnings only.
+    contributions, indices, evidence, differential, power; other names are shown among the
+    warnings only.
     """
 
     analysis: str
@@ -103,6 +105,8 @@ class Report:
     alpha, permanova, scores, contributions, resolution, differential, power : DataFrame or None
     alpha, permanova, scores, contributions, resolution, differential : DataFrame or None
     measures, group_sensitivity : DataFrame or None
+    alpha, permanova, scores, contributions, resolution, indices, more_scores, \
+differential : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
     sensitivity : DataFrame or None
@@ -123,6 +127,8 @@ class Report:
         config/evidence/taxa.tsv, claims.tsv and sources.tsv.
     longitudinal, changes, retention : DataFrame or None
         As written by their rule; None where no repeated samples were declared.
+    evidence, claims, sources, other_conditions : DataFrame or None
+        config/evidence/taxa.tsv, claims.tsv, sources.tsv and other_conditions.tsv.
     pooled, by_cohort, trials, trials_pooled : DataFrame or None
         As written by pool_cohorts and pool_trials; None, and no section, where they are not set.
     metadata : DataFrame or None
@@ -151,9 +157,12 @@ class Report:
     community_models: pd.DataFrame | None = None
     community_tests: pd.DataFrame | None = None
     community_kinds: pd.DataFrame | None = None
+    indices: pd.DataFrame | None = None
+    more_scores: pd.DataFrame | None = None
     evidence: pd.DataFrame | None = None
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
+    other_conditions: pd.DataFrame | None = None
     differential: pd.DataFrame | None = None
     measures: pd.DataFrame | None = None
     group_sensitivity: pd.DataFrame | None = None
@@ -224,7 +233,11 @@ def render(report: Report, template: Path) -> str:
         community=_section(report, "community types", report.community_types, _community_figures),
         community_words=_community_sentences(report),
         community_tests=_community_tests(report),
+        indices=_section(report, "indices", report.indices, _index_figures),
+        more_scores=_more_scores(report),
+        index_reasons=_index_reasons(report),
         evidence=_evidence_table(report) if evidence is not None else None,
+        shared=_shared(report),
         evidence_reason=_not_run(report, "evidence", report.evidence),
         differential=_section(report, "differential", report.differential, _differential_figures),
         differential_summary=_differential_summary(report),
@@ -686,6 +699,7 @@ _ANALYSES = {
     "signature": "signature score",
     "contributions": "contributions to the score",
     "community types": "community types",
+    "indices": "indices of groups of taxa",
     "differential": "differential abundance",
     "measures": "measured variables",
     "sensitivity": "sensitivity runs",
@@ -926,6 +940,67 @@ def _score_figures(report: Report) -> list[_Shown]:
         for assay, part in _per_assay(report.scores)
         if part["score"].notna().any()
     ]
+
+
+def _more_scores(report: Report) -> Table | None:
+    """How each further signature was scored, by group: number, median and range."""
+    table = _present(report.more_scores)
+    if table is None:
+        return None
+    rows = []
+    groups = _groups(report, _samples(table)).astype(str)
+    table = table.assign(group=table["sample"].astype(str).map(groups).to_numpy())
+    for (signature, assay), of_one in table.groupby(["signature", "assay"], sort=False):
+        scored = of_one[of_one["score"].notna()]
+        reasons = of_one.loc[of_one["score"].isna(), "reason"].dropna().astype(str)
+        head = {"signature": signature, "assay": plain(str(assay))}
+        if scored.empty:
+            rows.append({**head, "group": "", "n": 0, "note": "; ".join(reasons.unique())})
+        for group, part in scored.groupby("group"):
+            bounds = f"{part['score'].min():.2f} to {part['score'].max():.2f}"
+            share = _share(float(part["weight_detectable"].iloc[0]))
+            rows.append(
+                {
+                    **head,
+                    "group": group,
+                    "n": len(part),
+                    "median": f"{part['score'].median():.2f}",
+                    "range": bounds,
+                    "note": f"{share} of its weight is detectable",
+                }
+            )
+    columns = ["signature", "assay", "group", "n", "median", "range", "note"]
+    return _as_table(
+        pd.DataFrame(rows, columns=columns).fillna({"median": "", "range": ""}),
+        "Signatures of your own: score in natural-log units by group; n is the number of samples "
+        "with a score. Higher: more like the list. Signatures are not on one scale",
+        "results/signature/more_scores.tsv",
+    )
+
+
+def _index_figures(report: Report) -> list[_Shown]:
+    assert report.indices is not None
+    return [
+        _show(figures.indices(part, _groups(report, _samples(part)), _key("indices", assay)), assay)
+        for assay, part in _per_assay(report.indices)
+        if part["value"].notna().any()
+    ]
+
+
+def _index_reasons(report: Report) -> list[str]:
+    """Why indices have no value, and for how many samples."""
+    table = _present(report.indices)
+    if table is None:
+        return []
+    without = table[table["value"].isna()]
+    n_indices = table["index"].nunique()
+    sentences = []
+    for (assay, reason), rows in without.groupby(["assay", "reason"], sort=False):
+        names = [plain(str(index)) for index in dict.fromkeys(rows["index"])]
+        which = "any index" if len(names) == n_indices else _enumerated(names)
+        number = count_of(rows["sample"].nunique(), "sample")
+        sentences.append(f"{number} without {which} ({plain(str(assay))}): {reason}.")
+    return sentences
 
 
 def _weights(report: Report) -> pd.Series:
@@ -1281,6 +1356,22 @@ def _trials_table(report: Report) -> Table | None:
         analysis=table["analysis"].map(plain), outcome=table["outcome"].map(plain)
     )
     return _as_table(shown, "Trials pooled", "results/statistics/trials_pooled.tsv")
+
+
+def _power_note(report: Report) -> str:
+    if _present(report.differential) is None or _present(report.metadata) is None:
+        return ""
+    usable = report.status.loc[report.status["status"] == "ok", "sample"].astype(str).tolist()
+    groups = _groups(report, list(dict.fromkeys(usable)))
+    sizes = groups.value_counts(sort=False)
+    sizes = sizes.drop([figures.NO_GROUP, figures.ALL_SAMPLES], errors="ignore")
+    if len(sizes) < 2 or sizes.min() >= SMALL_GROUP:
+        return ""
+    return (
+        f"The smallest group has {count_of(int(sizes.min()), 'sample')} with status ok. "
+        "Standardised differences of 0.2 to 0.3, as expected for single taxa, need about 175 to "
+        "390 samples a group for 80 % power; absence of a finding here is not evidence of absence."
+    )
 
 
 # As in moodbiome.abundance_methods, which takes seconds to import.
@@ -2299,6 +2390,53 @@ def _evidence_table(report: Report) -> Table:
     return replace(table, caption=f"{table.caption}. {RECALLED_WORDS}") if marked else table
 
 
+class _Shared(NamedTuple):
+    """How far the signature is that of other conditions, in a sentence and a table."""
+
+    sentence: str
+    table: Table
+
+
+def _shared(report: Report) -> _Shared | None:
+    evidence, others = _present(report.evidence), _present(report.other_conditions)
+    profile = _setting(report, "signature", "profile", "evidence")
+    if evidence is None or others is None or f"weight_{profile}" not in evidence:
+        return None
+    # A signature of the user's own need not have each of these concepts.
+    known = others[others["concept"].isin(evidence["concept"])]
+    shared, share = shared_with_others(evidence, known, profile)
+    if shared.empty:
+        return None
+    names = dict(zip(evidence["concept"], _named(report, evidence["concept"]), strict=True))
+
+    def in_words(concepts: str) -> str:
+        return ", ".join(names[name] for name in concepts.split(", ") if name)
+
+    rows = shared.assign(
+        condition=shared["condition"] + shared["recalled"].map({True: f" {RECALLED}", False: ""}),
+        concepts=shared["concepts"].map(in_words),
+        share=shared["share"].map(_share),
+        opposite=shared["opposite"].map(in_words),
+    )
+    sentence = (
+        f"{_share(share)} of the weight of the score lies on taxa whose shift has been reported, "
+        "in the same direction, in at least one of the other conditions below. The list is neither "
+        "complete nor all looked up: a high score does not tell depression from them."
+    )
+    headings = {
+        "concepts": "taxa in the same direction",
+        "share": "share of the weight",
+        "opposite": "taxa in the opposite direction",
+    }
+    table = _as_table(
+        rows.drop(columns="recalled"),
+        f"Other conditions in which taxa of the signature have been reported. {RECALLED_WORDS}",
+        "config/evidence/other_conditions.tsv",
+        headings=headings,
+    )
+    return _Shared(sentence, table)
+
+
 class _Source(NamedTuple):
     """A source as it is cited in a table: in few words, with its page, and if it was recalled."""
 
@@ -2532,7 +2670,12 @@ def _score_sentences(report: Report, sample: str, assay: str) -> list[str]:
         )
     ]
     if pd.notna(row.get("percentile")):
-        sentences.append(_place_sentence(row, *_reference_scores(report, sample, assay)))
+        compared = _reference_scores(report, sample, assay)
+        if _setting(report, "signature", "reference_table", ""):
+            # Their scores are not in the tables; the percentile among them is.
+            n = 0 if pd.isna(row["n_reference"]) else int(row["n_reference"])
+            compared = pd.Series(np.nan, index=range(n)), "reference samples of an earlier run"
+        sentences.append(_place_sentence(row, *compared))
     if pd.notna(row.get("weight_detectable")):
         sentences.append(
             f"{100 * row['weight_detectable']:.0f} % of the weight of the signature lies on taxa "
@@ -2563,6 +2706,8 @@ def _place_sentence(row: pd.Series, reference: pd.Series, name: str) -> str:
                 "for their number)"
             )
         return f"{text}."
+    if reference.isna().all():
+        return f"The {n} {name} are too few for a percentile."
     below = int((reference < row["score"]).sum())
     place = "all" if below == n else ("none of the" if not below else f"{below} of the")
     return f"This lies above {place} {n} {name}; they are too few for a percentile."

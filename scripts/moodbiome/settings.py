@@ -100,6 +100,8 @@ def check_against_sheet(
     faults += _read_length_faults(settings, sheet, manifest)
     faults += _signature_faults(settings["signature"]["taxa"])
     faults += _tree_faults(settings["diversity"]["tree"])
+    faults += _more_faults(settings["signature"]["more"], folder / "evidence/concepts.tsv")
+    faults += _reference_faults(settings, assays, imported, folder / "evidence/taxa.tsv")
     faults += _trials_faults(settings["statistics"]["trials"])
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
@@ -208,6 +210,57 @@ def _signature_faults(taxa: str) -> list[Fault]:
     except ValueError as error:
         return [Fault(place, str(error), "see config/evidence/README.md")]
     return []
+
+
+def _more_faults(files: list[str], concepts: Path) -> list[Fault]:
+    """What is wrong with further signatures, all files at once."""
+    place = "config: signature.more"
+    faults = [
+        Fault(place, f"no file {file!r}", "correct the path")
+        for file in files
+        if not Path(file).is_file()
+    ]
+    names = [Path(file).stem for file in files]
+    faults += [
+        Fault(place, f"two files are named {name!r}", "rename one: the name is the signature's")
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    if not files or faults:
+        return faults
+    from moodbiome.evidence import read_table
+    from moodbiome.more_signatures import read_signature
+
+    labels = read_table(concepts, "concepts")
+    return [fault for file in files for fault in read_signature(Path(file), labels)[1]]
+
+
+def _reference_faults(
+    settings: dict[str, Any], assays: list[str], imported: Collection[str], shipped: Path
+) -> list[Fault]:
+    """Why a reference of an earlier run cannot be used, as far as it is known before any job."""
+    given = settings["signature"]["reference_table"]
+    taxa = Path(settings["signature"]["taxa"] or shipped)
+    if not given or not taxa.is_file():
+        return []
+    place = "config: signature.reference_table"
+    if not Path(given).is_file():
+        return [Fault(place, f"no file {given!r}", "correct the path")]
+    from moodbiome.evidence import read_table
+    from moodbiome.reference import made_with, reference_faults
+
+    try:
+        table = read_table(taxa, "taxa")
+    except ValueError:
+        return []  # said already, of signature.taxa
+    confidence = settings["profile"]["confidence"]
+    known = None if isinstance(confidence, str) else float(confidence)
+    here = {assay: made_with(settings, assay, table, confidence=known) for assay in assays}
+    mend = "use the same settings as the reference's run, or leave this empty"
+    return [
+        Fault(place, problem, mend)
+        for problem in reference_faults(Path(given), assays, list(imported), here)
+    ]
 
 
 def _tree_faults(tree: str) -> list[Fault]:

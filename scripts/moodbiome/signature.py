@@ -47,6 +47,7 @@ IMPORTED = (
     "detectable are the taxa of the imported table: which others could have been found is not known"
 )
 """Warning of scores from a table whose database is not known."""
+_OUTSIDE = "reference of another run,"
 
 _WIDE = "interval wider than one standard deviation of the reference"
 
@@ -79,6 +80,22 @@ class Limits:
     min_taxa: int = 3
     min_reference: int = 5
     min_spread_reference: int = 20
+
+
+class Outside(NamedTuple):
+    """Reference samples of an earlier run, to be scored and compared with.
+
+    Attributes
+    ----------
+    counts, effective : DataFrame of shape (n_concepts, n_reference)
+        Fragments and effective fragments by concept (`concept_counts`, `concept_effective`).
+    n_classified : Series of shape (n_reference,)
+        Classified bacterial and archaeal fragments.
+    """
+
+    counts: pd.DataFrame
+    n_classified: pd.Series
+    effective: pd.DataFrame
 
 
 def check_taxa(taxa: pd.DataFrame) -> None:
@@ -310,6 +327,43 @@ def log_contrast(proportions: ArrayLike, weights: ArrayLike, offset: float) -> F
     return contrast
 
 
+def draw_proportions(
+    counts: ArrayLike,
+    n_classified: float,
+    effective: ArrayLike | None = None,
+    *,
+    draws: int,
+    seed: int,
+    name: str,
+) -> Floats:
+    """Versions of a sample's proportions under the noise of counting and re-estimation.
+
+    Parameters
+    ----------
+    counts : array_like of shape (n_taxa,)
+        Fragments of taxa that share none; the rest of the sample is one more part.
+    n_classified
+        Classified bacterial and archaeal fragments of the sample.
+    effective : array_like of shape (n_taxa,), optional
+        Effective fragments; see `sampling_interval`.
+    draws, seed, name
+        Number of draws; they depend on the seed and the name only.
+
+    Returns
+    -------
+    ndarray of shape (draws, n_taxa)
+        Proportions, 0 to 1, with a prior count of 0.5 a part.
+    """
+    parts = np.asarray(counts, dtype=float)
+    rest = max(n_classified - parts.sum(), 0.0)
+    mean = np.append(parts, rest) + _PRIOR
+    known = parts if effective is None else np.asarray(effective, dtype=float)
+    shape = np.append(known, rest) + _PRIOR
+    gamma = generator(seed, name).standard_gamma(shape, size=(draws, shape.size)) * (mean / shape)
+    drawn: Floats = gamma[:, :-1] / gamma.sum(axis=1, keepdims=True)
+    return drawn
+
+
 def sampling_interval(
     counts: ArrayLike,
     n_classified: float,
@@ -351,13 +405,7 @@ def sampling_interval(
     (float, float)
         The 2.5th and 97.5th percentile of the draws.
     """
-    parts = np.asarray(counts, dtype=float)
-    rest = max(n_classified - parts.sum(), 0.0)
-    mean = np.append(parts, rest) + _PRIOR
-    known = parts if effective is None else np.asarray(effective, dtype=float)
-    shape = np.append(known, rest) + _PRIOR
-    gamma = generator(seed, sample).standard_gamma(shape, size=(draws, shape.size)) * (mean / shape)
-    drawn = gamma[:, :-1] / gamma.sum(axis=1, keepdims=True)
+    drawn = draw_proportions(counts, n_classified, effective, draws=draws, seed=seed, name=sample)
     low, high = np.quantile(log_contrast(drawn.T, weights, offset), [0.025, 0.975])
     return float(low), float(high)
 
@@ -479,6 +527,7 @@ def score_samples(
     resamples: int = 1000,
     limits: Limits | None = None,
     effective: pd.DataFrame | None = None,
+    outside: Outside | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every sample by the depression signature, with its uncertainty and its parts.
 
@@ -518,6 +567,9 @@ def score_samples(
         Effective fragments of the taxa of both tables, by taxon id and sample, as given by
         `moodbiome.uncertainty.effective_counts`; needed for every signature taxon with fragments.
         Without it the intervals hold the noise of counting alone.
+    outside
+        Reference samples of another run, in place of ``reference``, made in the same way
+        (`moodbiome.reference`). They have no rows in the result.
 
     Returns
     -------
@@ -566,6 +618,20 @@ def score_samples(
     known_as = counted if effective is None else _concept_effective(rows, counted, taxa, effective)
     known_as = known_as.reindex(index=by_name.index, columns=order).astype(float)
     totals = pd.to_numeric(n_classified).astype(float)
+    own = order
+    if outside is not None:
+        if len(reference):
+            raise ValueError("reference samples are given here and from another run; give one")
+        lacking = by_name.index.difference(outside.counts.index)
+        if len(lacking):
+            raise ValueError(f"the reference of another run has no counts of {lacking[0]!r}")
+        reference = [f"{_OUTSIDE} {place}" for place in range(len(outside.n_classified))]
+        order = [*own, *reference]
+        counts, known_as = (
+            pd.concat([here, there.loc[by_name.index].set_axis(reference, axis=1)], axis=1)
+            for here, there in ((counts, outside.counts), (known_as, outside.effective))
+        )
+        totals = pd.concat([totals, outside.n_classified.set_axis(reference)])
     detectable = by_name["ncbi_ids"].map(
         lambda ids: any(int(taxon) in known for taxon in str(ids).split(",") if taxon)
     )
@@ -667,9 +733,9 @@ def score_samples(
 
     centre = logs[control].mean(axis="columns") if has_reference else None
     contributions = _contributions(
-        taxa, profile, order, scored, counts, totals, weights, detectable, offset, centre
+        taxa, profile, own, scored, counts, totals, weights, detectable, offset, centre
     )
-    return scores, contributions
+    return scores.loc[own], contributions
 
 
 def _placed(

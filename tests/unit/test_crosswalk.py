@@ -63,7 +63,7 @@ def test_no_taxon_stands_in_both_tables():
 def test_a_row_says_what_it_is_for_and_where_it_is_from(concept):
     row = ROWS[concept]
     assert row["rank"] in ("genus", "species", "subspecies")
-    assert row["used_by"] in ("community_type", "psychobiotic", "renamed")
+    assert row["used_by"] in ("community_type", "psychobiotic", "renamed", "index")
     assert row["certainty"] in ("verified", "memory")
     assert row["source"]
     assert row["ncbi_ids"]

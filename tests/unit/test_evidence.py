@@ -18,6 +18,7 @@ from moodbiome.evidence import (
     read_table,
     resolution,
     resolve_members,
+    shared_with_others,
 )
 from moodbiome.signature import score_samples
 
@@ -454,3 +455,31 @@ def test_seed_profile_holds_the_seeds_taxa_and_the_default_none_in_conflict(ship
         *("eggerthella", "alistipes", "lachnoclostridium"),
     }
     assert (taxa.loc[["lactobacillus", "bifidobacterium"], "weight_evidence"] == 0).all()
+
+
+def test_the_weight_shared_with_other_conditions_by_hand():
+    weights = [0.75, 0.25, -1.0]
+    taxa = pd.DataFrame({"concept": ["a", "b", "c"], "weight_seed": weights})
+    rows = [
+        ("c", "x", "down", "memory"),
+        ("a", "x", "down", "verified"),
+        ("a", "y", "up", "verified"),
+        ("b", "y", "none", "verified"),
+    ]
+    others = pd.DataFrame(rows, columns=["concept", "condition", "direction", "certainty"])
+    table, share = shared_with_others(taxa, others, "seed")
+    assert table.to_numpy().tolist() == [["x", "c", 0.5, "a", True], ["y", "a", 0.375, "", False]]
+    assert share == 0.875
+    with pytest.raises(ValueError, match="concept 'q' is not in the table of taxa"):
+        shared_with_others(taxa, others.assign(concept="q"), "seed")
+
+
+def test_shipped_other_conditions_are_sound():
+    others = read_table(EVIDENCE / "other_conditions.tsv", "other_conditions")
+    taxa = read_table(EVIDENCE / "taxa.tsv", "taxa")
+    assert set(others["direction"]) <= {"up", "down", "none"}
+    assert set(others["certainty"]) <= {"verified", "memory"}
+    assert not others.duplicated(["concept", "condition"]).any()
+    assert others["source"].ne("").all()
+    # Most of the signature is shared: the report must not be read as specific.
+    assert 0.2 < shared_with_others(taxa, others, "evidence")[1] < 1

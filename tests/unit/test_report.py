@@ -215,7 +215,7 @@ def cohort(n_samples, seed=1, odd_names=False):
 
 
 SECTIONS = ["warnings", "summary", "ledger", "status", "taxa", "alpha", "ordination", "signature"]
-SECTIONS += ["evidence", "differential", "methods", "provenance", "references"]
+SECTIONS += ["indices", "evidence", "differential", "methods", "provenance", "references"]
 RESULT_FOLDERS = {"tables", "diversity", "signature", "statistics", "provenance"}
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "image", "use"}
 
@@ -428,7 +428,7 @@ def test_the_samples_whose_signature_is_mostly_undetectable_are_named():
     assert "2 of 2 samples without a score" in found
 
 
-SIGNATURE = ("signature", "evidence")
+SIGNATURE = ("signature", "indices")
 
 
 def test_the_weight_that_a_database_cannot_show_is_said_with_its_taxa():
@@ -447,6 +447,44 @@ def test_the_weight_that_a_database_cannot_show_is_said_with_its_taxa():
     full = resolution.assign(assay="amplicon", detectable="yes")
     page = words(render(replace(few(), resolution=full), COHORT), *SIGNATURE)
     assert "Of the signature's weight, the amplicon database has a taxon for all." in page
+
+
+def test_indices_are_drawn_and_those_without_a_value_have_a_reason():
+    rows = [
+        ("S1", "butyrate_producers", -1.2, -1.5, -0.9, ""),
+        ("S2", "butyrate_producers", None, None, None, "46 classified fragments"),
+    ]
+    columns = ["sample", "index", "value", "low", "high", "reason"]
+    table = pd.DataFrame(rows, columns=columns).assign(assay="shotgun")
+    page = words(render(replace(few(), indices=table), COHORT), "indices", "evidence")
+    assert "not measured inflammation" in page
+    assert "n: butyrate producers 1 sample" in page
+    said = "1 sample without any index (shotgun): 46 classified fragments."
+    assert said in page
+    assert not forbidden_words(page)
+
+
+def test_signatures_of_the_user_have_a_table_and_a_reason_where_not_scored():
+    rows = [
+        ("gmhi", "A", 0.5, 0.8, ""),
+        ("gmhi", "B", 1.5, 0.8, ""),
+        ("tiny", "A", None, 0.1, "2 signature taxa in the database, 3 are needed"),
+    ]
+    columns = ["signature", "sample", "score", "weight_detectable", "reason"]
+    table = pd.DataFrame(rows, columns=columns).assign(assay="shotgun")
+    page = words(render(replace(few(), more_scores=table), COHORT), "more", "indices")
+    assert "80 % of its weight is detectable" in page
+    assert "2 signature taxa in the database, 3 are needed" in page
+    assert 'id="more"' not in render(few(), COHORT)
+
+
+def test_the_report_says_how_much_of_the_score_other_conditions_share():
+    others = evidence("other_conditions")
+    page = render(replace(few(), evidence=evidence("taxa"), other_conditions=others), COHORT)
+    said = words(page, "shared", "differential")
+    assert "a high score does not tell depression from them" in said
+    assert "bipolar disorder †Faecalibacterium, Coprococcus, Eggerthella26 %" in said
+    assert not forbidden_words(page)
 
 
 def test_a_distribution_that_does_not_quite_fit_is_input_to_look_at():

@@ -1,6 +1,7 @@
 """The plan of a run: sound inputs plan every rule, faulty ones stop before any job."""
 
 import importlib.util
+import json
 import re
 import shutil
 
@@ -143,6 +144,31 @@ def test_faults_of_trials_and_studies_stop_the_run_before_any_job(folder):
     assert "did you mean 'sd_control'?" in done.stdout
     assert "cohort.study: the sheet has no column 'group2'" in done.stdout
     assert not (folder / "results").exists()
+
+
+def test_a_reference_made_otherwise_stops_the_run_before_any_job(folder):
+    made = {
+        "made_with": {"signature.offset": 0.5},
+        "n_classified": [],
+        "counts": {},
+        "effective": {},
+    }
+    document = {"format": "moodbiome signature reference 1", "assays": {"shotgun": made}}
+    (folder / "reference.json").write_text(json.dumps(document))
+    change_settings(folder, signature={"reference_table": "reference.json"})
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 1
+    assert "signature.offset is 0.5 there and 0.0001 here" in done.stdout
+    assert not (folder / "results").exists()
+
+
+def test_all_faults_of_further_signatures_stop_the_run_before_any_job(folder):
+    (folder / "mine.tsv").write_text("taxon\tdirection\tsource\n841\tup\tx\n841\tdown\t\n")
+    change_settings(folder, signature={"more": ["mine.tsv"]})
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 1
+    assert "mine.tsv, row 3: '841' goes down, in row 2 up" in done.stdout
+    assert "mine.tsv, row 3: has no source" in done.stdout
 
 
 def test_repeated_samples_are_modelled_where_subject_and_timepoint_are_named(folder):

@@ -15,11 +15,19 @@ rule score_signature:
         status="results/tables/sample_status.tsv",
         metadata="results/tables/metadata.tsv",
         taxa=EVIDENCE,
+        databases=expand("results/provenance/database.{assay}.json", assay=SEQUENCED),
+        more=config["signature"]["more"],
+        reference_table=config["signature"]["reference_table"] or [],
         concepts=Path(workflow.basedir, "config/evidence/concepts.tsv"),
+        crosswalk=Path(workflow.basedir, "config/evidence/crosswalk.tsv"),
+        indices=Path(workflow.basedir, "config/evidence/indices.tsv"),
     output:
         scores="results/signature/scores.tsv",
         contributions="results/signature/contributions.tsv",
         resolution="results/signature/resolution.tsv",
+        indices="results/signature/indices.tsv",
+        more="results/signature/more_scores.tsv",
+        reference="results/signature/reference.json",
     log:
         "logs/score_signature.log",
     conda:
@@ -36,6 +44,7 @@ rule score_signature:
         group=config["cohort"]["group"],
         reference=config["cohort"]["reference"],
         seed=config["seed"],
+        made_with={key: config[key] for key in ("reads", "profile", "controls", "signature")},
         code=code("score_signature"),
     script:
         "../../scripts/score_signature.py"
