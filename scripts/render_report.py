@@ -92,6 +92,8 @@ report = Report(
     changes=changes,
     retention=retention,
     power=read_tsv(snake_in.power),
+    evaluation=read_tsv(snake_in.evaluation, text=["cohort"]),
+    calibration=read_tsv(snake_in.calibration, text=["cohort"]),
     **meta_analyses,
     measures=read_tsv(snake_in.measures, text=["feature"]),
     group_sensitivity=read_tsv(snake_in.group_sensitivity, text=["feature"]),

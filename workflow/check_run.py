@@ -34,7 +34,7 @@ from moodbiome.sheet import Sheet  # noqa: E402
 
 # Jobs of a cohort, from the ledger to the conclusion (`all` among them); with reads, of tools'
 # versions; of an assay, of fingerprint, sensitivity and tables. Without MultiQC.
-COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 11, 2, 3
+COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 12, 2, 3
 
 
 def main() -> int:

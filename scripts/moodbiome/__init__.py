@@ -25,6 +25,7 @@ Tables to results
 - meta_analysis, trials         effects pooled over studies; a table of trials
 - evidence, signature           what has been published; the score of each sample
 - dirichlet, community_types    kinds of community, known ones and the cohort's own
+- evaluation                    how well the score tells the groups of a sheet apart
 - figures, report               what people see
 
 Everywhere

@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodbiome import figures
+from moodbiome.evaluation import BOTH, SCORE, WITHIN
 from moodbiome.evidence import shared_with_others
 from moodbiome.figures import Figure, Ordination, count_of, listed, method_name, plain
 from moodbiome.measures import linear_method, missing_confounders
@@ -129,6 +130,8 @@ differential : DataFrame or None
         As written by their rule; None where no repeated samples were declared.
     evidence, claims, sources, other_conditions : DataFrame or None
         config/evidence/taxa.tsv, claims.tsv, sources.tsv and other_conditions.tsv.
+    evaluation, calibration : DataFrame or None
+        As written by evaluate_signature.
     pooled, by_cohort, trials, trials_pooled : DataFrame or None
         As written by pool_cohorts and pool_trials; None, and no section, where they are not set.
     metadata : DataFrame or None
@@ -169,6 +172,8 @@ differential : DataFrame or None
     longitudinal: pd.DataFrame | None = None
     changes: pd.DataFrame | None = None
     retention: pd.DataFrame | None = None
+    evaluation: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
     pooled: pd.DataFrame | None = None
     by_cohort: pd.DataFrame | None = None
     trials: pd.DataFrame | None = None
@@ -236,6 +241,8 @@ def render(report: Report, template: Path) -> str:
         indices=_section(report, "indices", report.indices, _index_figures),
         more_scores=_more_scores(report),
         index_reasons=_index_reasons(report),
+        evaluation=_section(report, "evaluation", report.evaluation, _evaluation_figures),
+        evaluation_sentences=_evaluation_sentences(report),
         evidence=_evidence_table(report) if evidence is not None else None,
         shared=_shared(report),
         evidence_reason=_not_run(report, "evidence", report.evidence),
@@ -541,6 +548,20 @@ def methods(
                 ),
             )
         )
+        if evaluated := signature.get("evaluate"):
+            text.append(
+                (
+                    "Evaluation",
+                    (
+                        "Areas under the ROC curve have intervals after DeLong, with subjects as "
+                        "clusters, in Wilson's form; p is one-sided, from "
+                        f"{evaluated['permutations']:,} permutations of the labels within cohorts. "
+                        "Covariates, alone and with the score, were modelled by ridge logistic "
+                        "regression and judged out of fold: 10 times 5 folds, a subject's samples "
+                        "in one of them, and, with several cohorts, each predicted from the others."
+                    ),
+                )
+            )
     if statistics := config.get("statistics"):
         group = config.get("cohort", {}).get("group", "")
         formula = statistics["formula"] or (f"~ {group}" if group else "")
@@ -700,6 +721,7 @@ _ANALYSES = {
     "contributions": "contributions to the score",
     "community types": "community types",
     "indices": "indices of groups of taxa",
+    "evaluation": "evaluation of the score on the groups",
     "differential": "differential abundance",
     "measures": "measured variables",
     "sensitivity": "sensitivity runs",
@@ -1303,6 +1325,54 @@ def _differential_summary(report: Report) -> Table | None:
     return _as_table(
         counted, "Taxa tested, by term and method", "results/statistics/differential.tsv"
     )
+
+
+def _evaluation_sentences(report: Report) -> list[str]:
+    """What the score does on each comparison, and what it adds to the covariates."""
+    table = _present(report.evaluation)
+    if table is None:
+        return []
+    sentences = []
+    several = len(_assays(table)) > 1
+    for (assay, comparison), part in table.groupby(["assay", "comparison"], sort=False):
+        scored = part[part["model"] == SCORE]
+        row = scored.iloc[-1]
+        where = " within cohorts" if row["n_cohorts"] > 1 else ""
+        said = (
+            f"{plain(str(comparison))}{f' ({assay})' if several else ''}: area{where} "
+            f"{row['auc']:.2f} [{row['low']:.2f}, {row['high']:.2f}], permutation p "
+            f"{row['p_permutation']:.2g}, n = {row['n_other']:.0f} against "
+            f"{row['n_reference']:.0f}."
+        )
+        both = part[(part["model"] == BOTH) & (part["validation"] == WITHIN)]
+        if len(both):
+            added = both.iloc[-1]
+            ends = f"{added['difference_low']:+.2f}, {added['difference_high']:+.2f}"
+            said += " Added to the covariates the score changes their area by "
+            said += f"{added['auc_difference']:+.2f} [{ends}]."
+        if isinstance(row["warning"], str) and row["warning"]:
+            said += f" Take it with care: {plain(row['warning'])}."
+        sentences.append(said)
+    return sentences
+
+
+def _evaluation_figures(report: Report) -> list[_Shown]:
+    assert report.evaluation is not None
+    assert report.calibration is not None
+    shown: list[_Shown] = []
+    several = len(_assays(report.evaluation)) > 1
+    pairs = ["assay", "comparison"]
+    for number, ((assay, comparison), part) in enumerate(
+        report.evaluation.groupby(pairs, sort=False), start=1
+    ):
+        words, label = plain(str(comparison)), str(assay) if several else ""
+        key = _key(f"evaluation-{number}", str(assay))
+        shown.append(_show(figures.evaluation(part, words, key), label))
+        bins = report.calibration[(report.calibration[pairs] == [assay, comparison]).all(axis=1)]
+        last = bins[bins["cohort"] == part["cohort"].iloc[-1]]
+        key = _key(f"calibration-{number}", str(assay))
+        shown.append(_show(figures.calibration(last, words, key), label))
+    return shown
 
 
 def _pooled_figures(report: Report) -> list[_Shown]:

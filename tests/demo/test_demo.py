@@ -34,6 +34,8 @@ FIXED_NAMES = [
     "signature/scores.tsv",
     "signature/contributions.tsv",
     "signature/resolution.tsv",
+    "signature/evaluation.tsv",
+    "signature/calibration.tsv",
     "statistics/differential.tsv",
     "report/cohort.html",
     "provenance/run.json",

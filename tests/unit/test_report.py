@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from moodbiome import report as reports
+from moodbiome.evaluation import evaluate
 from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, citation_url, forbidden_words, render, render_sample
 
@@ -358,11 +359,49 @@ def test_the_same_report_gives_the_same_bytes(small, page):
 @pytest.mark.parametrize("empty", [None, pd.DataFrame()])
 def test_an_analysis_not_run_says_why_in_the_warnings_and_in_its_section(bare, empty):
     tables = ["alpha", "permanova", "scores", "contributions", "differential", "evidence"]
-    analyses = ["ledger", "taxa", "ordination", "signature", *set(tables) - {"scores"}]
+    analyses = [
+        "ledger",
+        "taxa",
+        "ordination",
+        "signature",
+        "evaluation",
+        *set(tables) - {"scores"},
+    ]
     notes = [NotRun(name, f"no <group> for {name}") for name in analyses]
     text = render(replace(bare, **dict.fromkeys(tables, empty), not_run=notes), COHORT)
     for name in analyses:
         assert text.count(f"no &lt;group&gt; for {name}") == 2, name
+
+
+def test_the_score_is_judged_on_the_groups_beside_covariates():
+    generator = np.random.default_rng(1)
+    names = [f"S{i}" for i in range(48)]
+    is_other = np.arange(48) % 2 == 1
+    samples = pd.DataFrame(
+        {
+            "score": generator.normal(size=48) + 0.8 * is_other,
+            "group": np.where(is_other, "depressed", "control"),
+            "study": np.where(np.arange(48) < 24, "Lyon", "Graz"),
+            "age": generator.normal(40, 10, 48),
+        },
+        index=names,
+    )
+    found = evaluate(
+        samples, "group", "control", study="study", covariates=["age"], permutations=99, seed=1
+    )
+    report = replace(
+        few(names),
+        evaluation=found.table.assign(assay="shotgun"),
+        calibration=found.calibration.assign(assay="shotgun"),
+    )
+    said = words(render(report, COHORT), "evaluation", "evidence")
+    whole = found.table[(found.table["model"] == "score") & (found.table["n_cohorts"] == 2)].iloc[0]
+    assert (
+        f"area within cohorts {whole['auc']:.2f} [{whole['low']:.2f}, {whole['high']:.2f}]" in said
+    )
+    assert "n = 24 against 24" in said
+    assert "Added to the covariates the score changes their area by" in said
+    assert "Calibration: depressed against control" in said
 
 
 def test_a_missing_table_without_a_reason_is_not_run_and_no_more_is_said():
@@ -429,6 +468,7 @@ def test_the_samples_whose_signature_is_mostly_undetectable_are_named():
 
 
 SIGNATURE = ("signature", "indices")
+SIGNATURE = ("signature", "evaluation")
 
 
 def test_the_weight_that_a_database_cannot_show_is_said_with_its_taxa():

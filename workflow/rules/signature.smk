@@ -93,3 +93,32 @@ rule assign_community_types:
         code=code("assign_community_types"),
     script:
         "../../scripts/assign_community_types.py"
+
+
+rule evaluate_signature:
+    """Area under the ROC curve of the score, of covariates and of both, with calibration."""
+    input:
+        scores="results/signature/scores.tsv",
+        status="results/tables/sample_status.tsv",
+        metadata="results/tables/metadata.tsv",
+    output:
+        evaluation="results/signature/evaluation.tsv",
+        calibration="results/signature/calibration.tsv",
+        not_run="results/signature/not_run.tsv",
+    log:
+        "logs/evaluate_signature.log",
+    conda:
+        "../../envs/python.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        assays=ASSAYS,
+        group=config["cohort"]["group"],
+        reference=config["cohort"]["reference"],
+        study=config["cohort"]["study"],
+        covariates=config["signature"]["evaluate"]["covariates"],
+        permutations=config["signature"]["evaluate"]["permutations"],
+        seed=config["seed"],
+        code=code("evaluate_signature"),
+    script:
+        "../../scripts/evaluate_signature.py"

@@ -1,0 +1,721 @@
+"""How well the signature score tells the groups of a user's own samples apart.
+
+The score is not fitted to these samples, so its area under the ROC curve needs no validation.
+Models that are fitted (covariates, alone and with the score) are judged on unseen samples.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special, stats
+
+from moodbiome.faults import NotRun
+from moodbiome.meta_analysis import pool
+
+Floats = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.intp]
+
+SCORE, COVARIATES, BOTH = "score", "covariates", "score+covariates"
+UNFITTED, WITHIN, ACROSS = "not_fitted", "cross_validated", "other_cohorts"
+POOLED = "all cohorts"
+
+COLUMNS = [
+    *("assay", "comparison", "cohort", "n_cohorts", "model", "validation", "n_reference"),
+    *("n_other", "n_subjects", "auc", "low", "high", "p_permutation", "prediction_low"),
+    *("prediction_high", "auc_difference", "difference_low", "difference_high", "brier"),
+    *("brier_of_share", "calibration_intercept", "calibration_slope", "calibration_slope_low"),
+    *("calibration_slope_high", "warning"),
+]
+"""Columns of ``evaluation.tsv``."""
+
+CALIBRATION_COLUMNS = [
+    *("assay", "comparison", "cohort", "model", "validation", "bin", "n", "predicted", "observed"),
+    *("low", "high"),
+]
+"""Columns of ``calibration.tsv``."""
+
+MIN_SUBJECTS, WARN_SUBJECTS = 5, 10
+MIN_COVERED = 0.8
+FOLDS, REPEATS = 5, 10
+_Z = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` finds.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns `COLUMNS` without assay: one row a comparison, cohort, model and validation.
+    calibration : DataFrame
+        Columns `CALIBRATION_COLUMNS` without assay: one row a bin.
+    reasons : list of str
+        What was left out, and why.
+    """
+
+    table: pd.DataFrame
+    calibration: pd.DataFrame
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    """Samples of two groups in one cohort; `covariates` is empty where there are none."""
+
+    name: str
+    is_other: Truths  # (n,)
+    subjects: Numbers  # (n,), 0 to the number of subjects less one
+    score: Floats  # (n,)
+    covariates: Floats  # (n, p)
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """A model's predictions for one cohort, on labels as they are and as permuted."""
+
+    cohort: _Cohort
+    predictor: Floats  # (n,), to rank samples by
+    logit: Floats  # (n,), of the predicted probability
+    null: Floats = field(default_factory=lambda: np.empty(0))  # (permutations,) areas
+
+
+def roc_areas(
+    values: npt.ArrayLike, is_other: npt.ArrayLike, subjects: npt.ArrayLike
+) -> tuple[Floats, Floats]:
+    """Areas under the ROC curve of several models on the same samples, and their covariance.
+
+    The area is the share of pairs of one sample of either group in which the other group's has the
+    larger value, ties counting half. The covariance is that of DeLong 1988 (doi:10.2307/2531595);
+    samples of one subject are a cluster, after Obuchowski 1997 (doi:10.2307/2533958).
+
+    Parameters
+    ----------
+    values : array_like of shape (k_models, n_samples)
+    is_other : array_like of shape (n_samples,)
+        Whether a sample is of the other group; if not, of the reference.
+    subjects : array_like of shape (n_samples,)
+        Whole numbers; equal numbers are samples of one subject.
+
+    Returns
+    -------
+    areas : array of shape (k_models,)
+        Between 0 and 1.
+    covariance : array of shape (k_models, k_models)
+
+    Raises
+    ------
+    ValueError
+        For a group with fewer than two subjects.
+
+    Examples
+    --------
+    >>> area, _ = roc_areas([[1, 2, 3, 2, 4, 5]], [0, 0, 0, 1, 1, 1], range(6))
+    >>> round(float(area[0]), 3)
+    0.833
+    """
+    values = np.asarray(values, float)
+    is_other = np.asarray(is_other, bool)
+    codes = np.unique(np.asarray(subjects), return_inverse=True)[1]
+    sides = []
+    for side in (is_other, ~is_other):
+        if len(np.unique(codes[side])) < 2:
+            raise ValueError("an area under the ROC curve needs two subjects or more in each group")
+        own = stats.rankdata(values[:, side], axis=1)
+        among = stats.rankdata(values, axis=1)[:, side]
+        sides.append((among - own) / (~side).sum())
+    sides[1] = 1 - sides[1]
+    areas = sides[0].mean(axis=1)
+    deviations = []
+    for placements, side in zip(sides, (is_other, ~is_other), strict=True):
+        member = codes[side][:, np.newaxis] == np.arange(codes.max() + 1)
+        sums = (placements - areas[:, np.newaxis]) @ member
+        n_subjects = len(np.unique(codes[side]))
+        deviations.append((sums / side.sum(), n_subjects / (n_subjects - 1)))
+    (other, of_other), (reference, of_reference) = deviations
+    n = codes.max() + 1
+    mixed = n / (n - 1) * (other @ reference.T + reference @ other.T)
+    return areas, of_other * other @ other.T + of_reference * reference @ reference.T + mixed
+
+
+def area_interval(area: float, variance: float, n_smaller: int) -> tuple[float, float]:
+    """95 % interval of an area: Wilson's, for as many pairs as give that variance.
+
+    It stays between 0 and 1. An area of 0 or 1 has variance 0 and says nothing of its own
+    precision: the subjects of the smaller group then stand for the pairs.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in area_interval(0.7, 0.0021, 50)]
+    [0.602, 0.782]
+    >>> [round(end, 3) for end in area_interval(1.0, 0.0, 10)]
+    [0.722, 1.0]
+    """
+    n = area * (1 - area) / variance if variance > 0 and 0 < area < 1 else float(n_smaller)
+    centre = (area + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    margin = _Z / (1 + _Z**2 / n) * np.sqrt(area * (1 - area) / n + _Z**2 / (4 * n**2))
+    return max(0.0, float(centre - margin)), min(1.0, float(centre + margin))
+
+
+def permute_labels(
+    is_other: Truths, subjects: Numbers, permutations: int, generator: np.random.Generator
+) -> Truths:
+    """Labels as they are (first row), and exchanged at random as the null hypothesis allows.
+
+    Subjects with one label exchange it with one another, all their samples together; samples of a
+    subject with both labels exchange them within the subject.
+
+    Returns
+    -------
+    array of bool, of shape (1 + permutations, n_samples)
+    """
+    is_other = np.asarray(is_other, bool)
+    codes = np.unique(subjects, return_inverse=True)[1]
+    shares = np.bincount(codes, is_other) / np.bincount(codes)
+    single = (shares == 0) | (shares == 1)
+    labels = np.tile(is_other, (1 + permutations, 1))
+    by_subject = np.tile(shares > 0.5, (permutations, 1))
+    by_subject[:, single] = generator.permuted(by_subject[:, single], axis=1)
+    kept = single[codes]
+    labels[1:, kept] = by_subject[:, codes[kept]]
+    for subject in np.flatnonzero(~single):
+        own = codes == subject
+        labels[1:, own] = generator.permuted(labels[1:, own], axis=1)
+    return labels
+
+
+def ridge_logistic(
+    columns: Floats, labels: Truths, weight: Floats, penalty: Floats, steps: int = 100
+) -> Floats:
+    """Logistic regressions with a ridge penalty on the same columns, for many sets of labels.
+
+    Parameters
+    ----------
+    columns : array of shape (n, p)
+    labels : array of bool, of shape (b, n)
+    weight : array of shape (b, n)
+        Of each sample; 0 leaves it out.
+    penalty : array of shape (b, p)
+        Half of it times the squared coefficient is added to the negative log-likelihood; the
+        intercept is not penalised.
+
+    Returns
+    -------
+    array of shape (b, 1 + p)
+        Intercept and coefficients; missing where a fit does not settle.
+    """
+    design = np.column_stack([np.ones(len(columns)), columns])
+    size = design.shape[1]
+    products = (design[:, :, np.newaxis] * design[:, np.newaxis, :]).reshape(len(design), -1)
+    ridge = np.column_stack([np.zeros(len(labels)), penalty])
+    coefficients = np.zeros((len(labels), size))
+    change = np.full(coefficients.shape, np.inf)
+    for _ in range(steps):
+        fitted = special.expit(coefficients @ design.T)
+        slope = ((labels - fitted) * weight) @ design - ridge * coefficients
+        curvature = ((weight * fitted * (1 - fitted)) @ products).reshape(-1, size, size)
+        curvature[:, range(size), range(size)] += ridge + 1e-10
+        # A long step from far off would overshoot.
+        change = np.clip(np.linalg.solve(curvature, slope[..., np.newaxis])[..., 0], -3, 3)
+        coefficients += change
+        if np.abs(change).max() < 1e-5:
+            break
+    coefficients[np.abs(change).max(axis=1) > 1e-4] = np.nan
+    return coefficients
+
+
+def cross_validate(
+    columns: Floats,
+    labels: Truths,
+    subjects: Numbers,
+    generator: np.random.Generator,
+    folds: int = FOLDS,
+    repeats: int = REPEATS,
+) -> tuple[Floats, Floats]:
+    """Out-of-fold predictions of ridge logistic regression, the mean of repeated folds.
+
+    All samples of a subject lie in one fold, and the folds have equal shares of the groups.
+    Columns are standardised, and the model fitted, on the training samples alone; the penalty
+    is 1 on standardised coefficients and is not tuned. Both groups weigh the same in a fit, for a
+    training set that lacks a sample would otherwise predict against it.
+
+    Parameters
+    ----------
+    columns : array of shape (n, p)
+    labels : array of bool, of shape (b, n)
+        Each row is validated by itself, with folds of its own.
+    subjects : array of shape (n,)
+        0 to the number of subjects less one.
+
+    Returns
+    -------
+    values, logit : arrays of shape (b, n)
+        Linear predictor to rank samples by; and logit of the predicted probability, with the share
+        of the other group in the training samples.
+    """
+    b, n = labels.shape
+    sizes = np.bincount(subjects)
+    member = np.zeros((n, len(sizes)))
+    member[np.arange(n), subjects] = 1
+    shares = labels @ member / sizes
+    values, logit = np.zeros((b, n)), np.zeros((b, n))
+    rows = np.arange(b)[:, np.newaxis]
+    for _ in range(repeats):
+        order = np.argsort(shares + 1e-6 * generator.random(shares.shape), axis=1)
+        fold = np.empty(shares.shape, dtype=int)
+        fold[rows, order] = np.arange(len(sizes)) % folds
+        fold_of_sample = fold[:, subjects]
+        for number in range(folds):
+            tested = fold_of_sample == number
+            predicted, odds = _fit_and_predict(columns, labels, ~tested, np.zeros(n, dtype=int))
+            values += np.where(tested, predicted, 0) / repeats
+            logit += np.where(tested, predicted + odds, 0) / repeats
+    return values, logit
+
+
+def evaluate(
+    samples: pd.DataFrame,
+    group: str,
+    reference: str,
+    *,
+    study: str = "",
+    subject: str = "subject",
+    covariates: Sequence[str] = (),
+    permutations: int = 999,
+    seed: int,
+) -> Evaluation:
+    """Judge the score, covariates, and both, on each comparison of a group with the reference.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Indexed by sample: `score` (missing where a sample has none), the group, and, where the
+        sheet has them, study, subject and covariates.
+    group, reference : str
+        Column of the groups, and the value that the others are compared with.
+    study : str
+        Column of the cohorts; empty: one cohort.
+    subject : str
+        Column of the persons; each sample is one where the column is absent or the cell is empty.
+    covariates : sequence of str
+        Columns of a model that the score has to add to; those not in `samples`, the group and the
+        study are passed over.
+    permutations : int
+        Of the labels, within each cohort.
+    seed : int
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    NotRun
+        If no comparison has a cohort with `MIN_SUBJECTS` subjects in both groups.
+    """
+    for column in filter(None, (group, study)):
+        if column not in samples.columns:
+            raise NotRun(f"no column {column!r} in the metadata")
+    labels = samples[group].replace("", np.nan)
+    levels = sorted({str(level) for level in labels.dropna()} - {reference})
+    if not levels:
+        raise NotRun(f"column {group!r} has no group beside the reference {reference!r}")
+    named = [name for name in covariates if name in samples.columns and name not in (group, study)]
+    rows: list[dict[str, object]] = []
+    bins: list[pd.DataFrame] = []
+    reasons: list[str] = []
+    for number, level in enumerate(levels):
+        comparison = f"{level} against {reference}"
+        chosen = samples[labels.astype(str).isin([reference, level]) & samples["score"].notna()]
+        is_other = (chosen[group].astype(str) == level).to_numpy()
+        parts, said = _split(chosen, is_other, study, subject)
+        used, also = _encoded(chosen, is_other, named if parts else ())
+        both, more = _complete(parts, used) if parts else ([], [])
+        reasons += [f"{comparison}: {reason}" for reason in [*said, *also, *more]]
+        generator = np.random.default_rng([seed, number])
+        found, calibrated = _compare(parts, both, permutations, generator)
+        rows += [{"comparison": comparison, **row} for row in found]
+        bins += [table.assign(comparison=comparison) for table in calibrated]
+    if not rows:
+        raise NotRun("; ".join(reasons))
+    return Evaluation(
+        pd.DataFrame(rows).reindex(columns=COLUMNS[1:]),
+        pd.concat(bins, ignore_index=True).reindex(columns=CALIBRATION_COLUMNS[1:]),
+        reasons,
+    )
+
+
+def _split(
+    samples: pd.DataFrame, is_other: Truths, study: str, subject: str
+) -> tuple[dict[str, tuple[pd.Index, _Cohort]], list[str]]:
+    """Samples and arrays of each cohort with enough subjects, and why others have not."""
+    names = samples[study].replace("", np.nan) if study else pd.Series(POOLED, samples.index)
+    person = pd.Series(samples.index.astype(str), samples.index)
+    if subject in samples.columns:
+        known = samples[subject].replace("", np.nan)
+        person = person.where(known.isna(), "subject " + known.astype(str))
+    parts, reasons = {}, []
+    if names.isna().any():
+        reasons.append(f"{int(names.isna().sum())} samples without a cohort in column {study!r}")
+    if samples.empty:
+        reasons.append("no sample has a score")
+    for name in sorted(set(names.dropna().astype(str))):
+        own = (names.astype(str) == name).to_numpy()
+        cohort = _Cohort(
+            name,
+            is_other[own],
+            np.unique(person[own], return_inverse=True)[1],
+            samples.loc[own, "score"].to_numpy(float),
+            np.empty((int(own.sum()), 0)),
+        )
+        if problem := _too_few(cohort):
+            reasons.append(f"cohort {name!r}: {problem}" if study else problem)
+        else:
+            parts[name] = (samples.index[own], cohort)
+    return parts, reasons
+
+
+def _too_few(cohort: _Cohort) -> str:
+    reference, other = _subjects(cohort)
+    if min(reference, other) >= MIN_SUBJECTS:
+        return ""
+    return (
+        f"{reference} subjects with a score in the reference and {other} in the other group, "
+        f"{MIN_SUBJECTS} of each are needed"
+    )
+
+
+def _subjects(cohort: _Cohort) -> tuple[int, int]:
+    """Number of subjects with a sample in the reference, and in the other group."""
+    return (
+        len(np.unique(cohort.subjects[~cohort.is_other])),
+        len(np.unique(cohort.subjects[cohort.is_other])),
+    )
+
+
+def _encoded(
+    samples: pd.DataFrame, is_other: Truths, covariates: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Covariates as numbers, text as one column a level but the first; missing stays missing.
+
+    A covariate that is mostly recorded in one group would tell the groups apart by being there.
+    """
+    columns, reasons = {}, []
+    for name in covariates:
+        values = samples[name].replace("", np.nan)
+        covered = [float(values[side].notna().mean()) for side in (~is_other, is_other)]
+        if values.nunique() < 2:
+            reasons.append(f"covariate {name!r} has one value only and was not used")
+        elif min(covered) < MIN_COVERED:
+            reasons.append(
+                f"covariate {name!r} is known for {covered[0]:.0%} of the reference and "
+                f"{covered[1]:.0%} of the other group, {MIN_COVERED:.0%} are needed: not used"
+            )
+        elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            columns[name] = (values - values.mean()) / values.std()
+        else:
+            for level in sorted(set(values.dropna().astype(str)))[1:]:
+                is_level = (values.astype(str) == level).astype(float)
+                columns[f"{name}={level}"] = is_level.mask(values.isna())
+    return pd.DataFrame(columns, index=samples.index), reasons
+
+
+def _complete(
+    parts: Mapping[str, tuple[pd.Index, _Cohort]], columns: pd.DataFrame
+) -> tuple[list[_Cohort], list[str]]:
+    """The cohorts with their covariates, of the samples that have all of them."""
+    cohorts: list[_Cohort] = []
+    reasons: list[str] = []
+    if columns.empty:
+        return cohorts, ["covariates: none in the sheet to compare the score with"]
+    for name, (index, whole) in parts.items():
+        values = columns.loc[index].to_numpy(float)
+        kept = ~np.isnan(values).any(axis=1)
+        cohort = _Cohort(
+            name,
+            whole.is_other[kept],
+            np.unique(whole.subjects[kept], return_inverse=True)[1],
+            whole.score[kept],
+            values[kept],
+        )
+        place = f"covariates, cohort {name!r}" if name != POOLED else "covariates"
+        if problem := _too_few(cohort):
+            reasons.append(f"{place}: {problem}")
+            continue
+        if not kept.all():
+            reasons.append(f"{place}: {int((~kept).sum())} samples miss a value and were left out")
+        cohorts.append(cohort)
+    return cohorts, reasons
+
+
+def _compare(
+    parts: Mapping[str, tuple[pd.Index, _Cohort]],
+    with_covariates: list[_Cohort],
+    permutations: int,
+    generator: np.random.Generator,
+) -> tuple[list[dict[str, object]], list[pd.DataFrame]]:
+    """Rows and bins of all models and validations of one comparison."""
+    models: dict[tuple[str, str], list[_Predicted]] = {}
+    models[SCORE, UNFITTED] = [
+        _of_score(cohort, permutations, generator) for _, cohort in parts.values()
+    ]
+    on_complete = [_of_score(cohort, 0, generator) for cohort in with_covariates]
+    if with_covariates:
+        labels = [
+            permute_labels(cohort.is_other, cohort.subjects, permutations, generator)
+            for cohort in with_covariates
+        ]
+        for model in (COVARIATES, BOTH):
+            columns = [_columns(cohort, model) for cohort in with_covariates]
+            models[model, WITHIN] = [
+                _predicted(
+                    cohort,
+                    label,
+                    *cross_validate(column, label, cohort.subjects, generator),
+                )
+                for cohort, label, column in zip(with_covariates, labels, columns, strict=True)
+            ]
+            if len(with_covariates) > 1:
+                models[model, ACROSS] = _across(with_covariates, labels, columns)
+
+    rows: list[dict[str, object]] = []
+    bins = []
+    for (model, validation), predicted in models.items():
+        baseline = models.get((COVARIATES, WITHIN if model == SCORE else validation), [])
+        same = on_complete if model == SCORE else predicted
+        sets = [([one], _matching([one], same), _matching([one], baseline)) for one in predicted]
+        if len(predicted) > 1:
+            sets.append((predicted, same, baseline))
+        for chosen, compared, against in sets:
+            name = chosen[0].cohort.name if len(chosen) == 1 else POOLED
+            row = {"cohort": name, "model": model, "validation": validation}
+            rows.append({**row, **_row(chosen)})
+            if model != COVARIATES and compared and against:
+                rows[-1] |= _difference(compared, against)
+            bins.append(_bins(chosen).assign(**row))
+    return rows, bins
+
+
+def _matching(ones: list[_Predicted], others: list[_Predicted]) -> list[_Predicted]:
+    names = {one.cohort.name for one in ones}
+    return [other for other in others if other.cohort.name in names]
+
+
+def _columns(cohort: _Cohort, model: str) -> Floats:
+    score = cohort.score[:, np.newaxis]
+    return {
+        SCORE: score,
+        COVARIATES: cohort.covariates,
+        BOTH: np.hstack([score, cohort.covariates]),
+    }[model]
+
+
+def _of_score(cohort: _Cohort, permutations: int, generator: np.random.Generator) -> _Predicted:
+    """The score as it is; its probabilities need a fit, and are out of fold."""
+    labels = permute_labels(cohort.is_other, cohort.subjects, permutations, generator)
+    _, logit = cross_validate(_columns(cohort, SCORE), labels[:1], cohort.subjects, generator)
+    values = np.broadcast_to(cohort.score, labels.shape)
+    return _predicted(cohort, labels, values, logit)
+
+
+def _predicted(cohort: _Cohort, labels: Truths, values: Floats, logit: Floats) -> _Predicted:
+    return _Predicted(cohort, values[0], logit[0], _many_areas(values[1:], labels[1:]))
+
+
+def _many_areas(values: Floats, labels: Truths) -> Floats:
+    """Area of each row of values on its own labels; arrays of shape (b, n) to (b,)."""
+    if not len(values):
+        return np.empty(0)
+    ranks = stats.rankdata(values, axis=1)
+    n_other = labels.sum(axis=1)
+    pairs = n_other * (labels.shape[1] - n_other)
+    areas: Floats = ((ranks * labels).sum(axis=1) - n_other * (n_other + 1) / 2) / pairs
+    return areas
+
+
+def _across(
+    cohorts: list[_Cohort], labels: list[Truths], columns: list[Floats]
+) -> list[_Predicted]:
+    """Each cohort predicted by a model of all the others.
+
+    Columns are centred within each cohort, which needs no label: studies differ by laboratory.
+    """
+    stacked = np.vstack([column - column.mean(axis=0) for column in columns])
+    label = np.hstack(labels)
+    place = np.repeat(np.arange(len(cohorts)), [len(column) for column in columns])
+    predictions = []
+    for number, cohort in enumerate(cohorts):
+        own = place == number
+        trained = np.broadcast_to(~own, label.shape)
+        values, odds = _fit_and_predict(stacked, label, trained, place)
+        predictions.append(
+            _predicted(cohort, label[:, own], values[:, own], (values + odds)[:, own])
+        )
+    return predictions
+
+
+def _fit_and_predict(
+    columns: Floats, labels: Truths, trained: Truths, place: Numbers
+) -> tuple[Floats, Floats]:
+    """Linear predictors (b, n) of fits to the trained samples, and log odds (b, 1) of the groups.
+
+    Both groups weigh the same within each place.
+    """
+    weight = np.zeros(labels.shape)
+    for where in np.unique(place):
+        here = trained & (place == where)
+        size = here.sum(axis=1, keepdims=True)
+        for side in (here & labels, here & ~labels):
+            count = side.sum(axis=1, keepdims=True)
+            weight += np.where(side, size / (2 * np.maximum(count, 1)), 0)
+    n = trained.sum(axis=1, keepdims=True)
+    mean = trained @ columns / n
+    variance = trained @ columns**2 / n - mean**2
+    # Penalised as if standardised; a column that is constant in the training samples takes no part.
+    coefficients = ridge_logistic(columns, labels, weight, np.where(variance > 1e-9, variance, 1.0))
+    values = coefficients[:, :1] + coefficients[:, 1:] @ columns.T
+    n_other = (labels & trained).sum(axis=1, keepdims=True)
+    return values, np.log(n_other / (n - n_other))
+
+
+def _weights(cohorts: Sequence[_Cohort]) -> Floats:
+    """Weight of each cohort in the pooled area: harmonic, as the precision goes."""
+    sizes = np.array([[cohort.is_other.sum(), (~cohort.is_other).sum()] for cohort in cohorts])
+    weight: Floats = sizes.prod(axis=1) / sizes.sum(axis=1)
+    return weight / weight.sum()
+
+
+def _row(parts: list[_Predicted]) -> dict[str, object]:
+    """Numbers of one model on one cohort, or on several of which only pairs within count."""
+    cohorts = [part.cohort for part in parts]
+    weight = _weights(cohorts)
+    found = [
+        roc_areas(part.predictor[np.newaxis], part.cohort.is_other, part.cohort.subjects)
+        for part in parts
+    ]
+    areas = np.array([area[0] for area, _ in found])
+    variances = np.array([covariance[0, 0] for _, covariance in found])
+    area = float(weight @ areas)
+    smaller = [min(_subjects(cohort)) for cohort in cohorts]
+    low, high = area_interval(area, float(weight**2 @ variances), sum(smaller))
+    null = weight @ np.array([part.null for part in parts])
+    few = [
+        f"fewer than {WARN_SUBJECTS} subjects in a group"
+        + (f" of cohort {cohort.name}" if len(cohorts) > 1 else "")
+        for cohort, n in zip(cohorts, smaller, strict=True)
+        if n < WARN_SUBJECTS
+    ]
+    return {
+        "n_cohorts": len(parts),
+        "n_reference": sum(int((~cohort.is_other).sum()) for cohort in cohorts),
+        "n_other": sum(int(cohort.is_other.sum()) for cohort in cohorts),
+        "n_subjects": sum(len(np.unique(cohort.subjects)) for cohort in cohorts),
+        "auc": area,
+        "low": low,
+        "high": high,
+        "p_permutation": (1 + int((null >= area - 1e-12).sum())) / (1 + len(null)),
+        **_prediction(areas, variances),
+        **_calibration(parts),
+        "warning": "; ".join(few),
+    }
+
+
+def _prediction(areas: Floats, variances: Floats) -> dict[str, float]:
+    """Where the area in a further cohort would lie: random effects of logits, 3 cohorts or more."""
+    if len(areas) < 3 or not ((variances > 0) & (areas > 0) & (areas < 1)).all():
+        return {}
+    scale = areas * (1 - areas)
+    pooled = pool(special.logit(areas)[:, np.newaxis], (variances / scale**2)[:, np.newaxis])
+    ends = ("prediction_low", "prediction_high")
+    return {end: float(special.expit(pooled[end].iloc[0])) for end in ends}
+
+
+def _difference(parts: list[_Predicted], baseline: list[_Predicted]) -> dict[str, float]:
+    """Area less that of the covariates alone on the same samples, with its paired interval."""
+    weight = _weights([part.cohort for part in parts])
+    contrast = np.array([1.0, -1.0])
+    differences, variances = [], []
+    for part, other in zip(parts, baseline, strict=True):
+        values = np.vstack([part.predictor, other.predictor])
+        areas, covariance = roc_areas(values, part.cohort.is_other, part.cohort.subjects)
+        differences.append(contrast @ areas)
+        variances.append(contrast @ covariance @ contrast)
+    difference = float(weight @ np.array(differences))
+    margin = _Z * float(np.sqrt(max(0.0, weight**2 @ np.array(variances))))
+    return {
+        "auc_difference": difference,
+        "difference_low": difference - margin,
+        "difference_high": difference + margin,
+    }
+
+
+def _stacked(parts: list[_Predicted]) -> tuple[Floats, Truths, Numbers]:
+    """Logits, labels and subjects of several cohorts in one."""
+    starts = np.cumsum([0, *(part.cohort.subjects.max() + 1 for part in parts[:-1])])
+    return (
+        np.concatenate([part.logit for part in parts]),
+        np.concatenate([part.cohort.is_other for part in parts]),
+        np.concatenate(
+            [part.cohort.subjects + start for part, start in zip(parts, starts, strict=True)]
+        ),
+    )
+
+
+def _calibration(parts: list[_Predicted]) -> dict[str, float]:
+    """Brier score, and intercept and slope of the observed groups on the predicted logits.
+
+    The intercept is that with slope 1 (predictions on the whole too low above 0); the slope's
+    interval is a sandwich estimate with subjects as clusters. Missing where the logits part the
+    groups completely, for then no slope is the best.
+    """
+    logit, label, subjects = _stacked(parts)
+    share = label.mean()
+    found = {
+        "brier": float(np.mean((special.expit(logit) - label) ** 2)),
+        "brier_of_share": float(share * (1 - share)),
+    }
+    ones, free = np.ones((1, len(label))), np.zeros((1, 1))
+    fit = ridge_logistic(logit[:, np.newaxis], label[np.newaxis], ones, free)[0]
+    if np.isnan(fit).any():
+        return found
+    design = np.column_stack([np.ones(len(logit)), logit])
+    fitted = special.expit(design @ fit)
+    bread = np.linalg.inv((design * (fitted * (1 - fitted))[:, np.newaxis]).T @ design)
+    scores = np.zeros((subjects.max() + 1, 2))
+    np.add.at(scores, subjects, design * (label - fitted)[:, np.newaxis])
+    margin = _Z * float(np.sqrt((bread @ scores.T @ scores @ bread)[1, 1]))
+    return found | {
+        "calibration_intercept": _shift(logit, label),
+        "calibration_slope": float(fit[1]),
+        "calibration_slope_low": float(fit[1]) - margin,
+        "calibration_slope_high": float(fit[1]) + margin,
+    }
+
+
+def _shift(logit: Floats, label: Truths) -> float:
+    """What must be added to the logits for the mean prediction to be the share observed."""
+    shift = 0.0
+    for _ in range(100):
+        fitted = special.expit(logit + shift)
+        step = float((label - fitted).sum() / max(float((fitted * (1 - fitted)).sum()), 1e-12))
+        shift += float(np.clip(step, -3, 3))
+        if abs(step) < 1e-9:
+            break
+    return shift
+
+
+def _bins(parts: list[_Predicted]) -> pd.DataFrame:
+    """Predicted and observed share of the other group, in up to five bins of equal size."""
+    logit, label, _ = _stacked(parts)
+    order = np.argsort(logit, kind="stable")
+    rows = []
+    for number, own in enumerate(np.array_split(order, min(5, max(2, len(order) // 10))), start=1):
+        n, observed = len(own), float(label[own].mean())
+        low, high = area_interval(observed, observed * (1 - observed) / n, n)
+        predicted = float(special.expit(logit[own]).mean())
+        rows.append((number, n, predicted, observed, low, high))
+    return pd.DataFrame(rows, columns=CALIBRATION_COLUMNS[5:])

@@ -1,0 +1,286 @@
+"""How well a score tells groups apart: areas, their intervals, models on unseen samples."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from moodbiome.evaluation import (
+    ACROSS,
+    BOTH,
+    COVARIATES,
+    POOLED,
+    SCORE,
+    UNFITTED,
+    WITHIN,
+    area_interval,
+    cross_validate,
+    evaluate,
+    permute_labels,
+    ridge_logistic,
+    roc_areas,
+)
+from moodbiome.faults import NotRun
+
+
+def cohort(n, shift, seed, *, study="A", offset=0.0):
+    """Equal groups whose scores differ by `shift` standard deviations; age differs by one."""
+    generator = np.random.default_rng(seed)
+    is_other = np.arange(2 * n) >= n
+    return pd.DataFrame(
+        {
+            "score": generator.normal(size=2 * n) + shift * is_other + offset,
+            "group": np.where(is_other, "depressed", "control"),
+            "study": study,
+            "age": 40 + 10 * (generator.normal(size=2 * n) + is_other),
+            "noise": generator.normal(size=2 * n),
+        },
+        index=[f"{study}{i}" for i in range(2 * n)],
+    )
+
+
+def row_of(table, model, validation, name=POOLED):
+    chosen = table[
+        (table["model"] == model) & (table["validation"] == validation) & (table["cohort"] == name)
+    ]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def test_the_area_and_its_variance_by_hand():
+    # Pairs (other, reference): 3>1, 3>2, 2>1, 2=2: 3.5 of 4. Placements 1 and 3/4; 1 and 3/4.
+    areas, covariance = roc_areas([[1, 2, 3, 2]], [0, 0, 1, 1], [0, 1, 2, 3])
+    assert areas[0] == 3.5 / 4
+    assert covariance[0, 0] == pytest.approx(2 * (2 * 0.125**2) / 2)
+
+
+def test_the_area_is_that_of_mann_whitney_and_turns_with_the_values():
+    generator = np.random.default_rng(1)
+    values, is_other = generator.integers(0, 9, (2, 40)).astype(float), np.arange(40) < 15
+    areas, _ = roc_areas(values, is_other, range(40))
+    for area, row in zip(areas, values, strict=True):
+        u = stats.mannwhitneyu(row[is_other], row[~is_other]).statistic
+        assert area == pytest.approx(u / (15 * 25))
+    assert roc_areas(-values, is_other, range(40))[0] == pytest.approx(1 - areas)
+
+
+def test_a_subject_sampled_twice_gives_the_variance_of_one_sample():
+    generator = np.random.default_rng(2)
+    values, is_other = generator.normal(size=(1, 30)), np.arange(30) < 12
+    areas, covariance = roc_areas(values, is_other, range(30))
+    again, clustered = roc_areas(np.tile(values, 2), np.tile(is_other, 2), np.tile(range(30), 2))
+    assert again == pytest.approx(areas)
+    assert clustered == pytest.approx(covariance)
+    _, naive = roc_areas(np.tile(values, 2), np.tile(is_other, 2), range(60))
+    assert naive[0, 0] < 0.6 * covariance[0, 0]
+
+
+def test_one_subject_in_a_group_has_no_variance():
+    with pytest.raises(ValueError, match="two subjects or more in each group"):
+        roc_areas([[1, 2, 3]], [0, 1, 1], [0, 1, 1])
+
+
+@pytest.mark.parametrize("shift", [0.2, 0.5, 1.2])
+def test_a_planted_shift_gives_the_area_of_theory(shift):
+    found = evaluate(
+        cohort(1000, shift, 3), "group", "control", permutations=99, seed=1
+    ).table.iloc[0]
+    truth = stats.norm.cdf(shift / np.sqrt(2))
+    assert abs(found["auc"] - truth) < 0.03
+    assert found["low"] < truth < found["high"]
+    assert found["p_permutation"] <= 0.03
+    assert (found["model"], found["validation"]) == (SCORE, UNFITTED)
+
+
+@pytest.mark.parametrize(("n", "shift"), [(10, 0.0), (30, 0.0), (30, 1.2), (12, 2.0)])
+def test_intervals_cover_the_truth_as_often_as_they_say(n, shift):
+    generator = np.random.default_rng(4)
+    is_other = np.arange(2 * n) >= n
+    truth = stats.norm.cdf(shift / np.sqrt(2))
+    covered = []
+    for _ in range(400):
+        areas, covariance = roc_areas(
+            [generator.normal(size=2 * n) + shift * is_other], is_other, range(2 * n)
+        )
+        low, high = area_interval(areas[0], covariance[0, 0], n)
+        covered.append(low <= truth <= high)
+    assert 0.9 <= np.mean(covered) <= 0.985
+
+
+def test_intervals_count_subjects_and_not_samples():
+    generator = np.random.default_rng(5)
+    subjects = np.repeat(np.arange(40), 3)
+    is_other = subjects >= 20
+    covered = []
+    for _ in range(200):
+        values = np.repeat(generator.normal(size=40), 3) + 0.3 * generator.normal(size=120)
+        areas, covariance = roc_areas([values], is_other, subjects)
+        low, high = area_interval(areas[0], covariance[0, 0], 20)
+        covered.append(low <= 0.5 <= high)
+    assert 0.9 <= np.mean(covered) <= 0.985
+
+
+def test_permuted_labels_stay_with_their_subjects():
+    subjects = np.array([0, 0, 1, 1, 2, 3, 4, 4])
+    is_other = np.array([1, 1, 0, 0, 0, 1, 0, 1], bool)  # subject 4 has both labels
+    labels = permute_labels(is_other, subjects, 200, np.random.default_rng(6))
+    assert (labels[0] == is_other).all()
+    assert (labels[:, 0] == labels[:, 1]).all()
+    assert (labels[:, 2] == labels[:, 3]).all()
+    assert (labels[:, 6:].sum(axis=1) == 1).all()
+    assert (labels[:, [0, 2, 4, 5]].sum(axis=1) == 2).all()
+    assert 0.35 < labels[1:, 0].mean() < 0.65
+
+
+def test_permutation_p_is_uniform_where_nothing_is_there():
+    ps = [
+        evaluate(cohort(12, 0, 100 + i), "group", "control", permutations=99, seed=i)
+        .table["p_permutation"]
+        .iloc[0]
+        for i in range(150)
+    ]
+    assert stats.kstest(ps, "uniform").pvalue > 0.01
+
+
+def test_ridge_fits_agree_with_the_equations_they_solve():
+    generator = np.random.default_rng(7)
+    columns = generator.normal(size=(60, 2))
+    labels = generator.random((3, 60)) < 0.5
+    weight, penalty = np.ones((3, 60)), np.full((3, 2), 2.0)
+    fits = ridge_logistic(columns, labels, weight, penalty)
+    design = np.column_stack([np.ones(60), columns])
+    for fit, label in zip(fits, labels, strict=True):
+        slope = (label - 1 / (1 + np.exp(-design @ fit))) @ design
+        assert slope == pytest.approx([0, *(2 * fit[1:])], abs=1e-6)
+
+
+def test_noise_with_many_columns_stays_at_chance_out_of_fold():
+    generator = np.random.default_rng(8)
+    is_other = np.arange(60) >= 30
+    areas = []
+    for _ in range(20):
+        columns = generator.normal(size=(60, 15))
+        values, _ = cross_validate(columns, is_other[np.newaxis], np.arange(60), generator)
+        areas.append(roc_areas(values, is_other, range(60))[0][0])
+    assert 0.44 < np.mean(areas) < 0.54
+
+
+def test_samples_of_a_subject_do_not_tell_of_one_another():
+    # Columns that recognise the person, and say nothing of the group.
+    generator = np.random.default_rng(9)
+    subjects = np.repeat(np.arange(30), 4)
+    is_other = (subjects >= 15)[np.newaxis]
+    grouped, single = [], []
+    for _ in range(10):
+        columns = generator.normal(size=(30, 12))[subjects] + 0.05 * generator.normal(
+            size=(120, 12)
+        )
+        for found, clusters in ((grouped, subjects), (single, np.arange(120))):
+            values, _ = cross_validate(columns, is_other, clusters, generator)
+            found.append(roc_areas(values, is_other[0], range(120))[0][0])
+    assert 0.4 < np.mean(grouped) < 0.56
+    assert np.mean(single) > 0.7
+
+
+def test_covariates_the_score_adds_to_them_and_calibration():
+    samples = cohort(300, 1.0, 10)
+    found = evaluate(
+        samples, "group", "control", covariates=["age", "sex", "group"], permutations=99, seed=1
+    )
+    age, both = (row_of(found.table, model, WITHIN) for model in (COVARIATES, BOTH))
+    assert abs(age["auc"] - stats.norm.cdf(1 / np.sqrt(2))) < 0.04
+    assert abs(both["auc"] - stats.norm.cdf(1)) < 0.04
+    assert both["difference_low"] > 0
+    assert both["auc_difference"] == pytest.approx(both["auc"] - age["auc"])
+    score = row_of(found.table, SCORE, UNFITTED)
+    assert abs(score["auc_difference"]) < 0.08  # either shift is one standard deviation
+    assert score["difference_low"] < score["auc_difference"] < score["difference_high"]
+    assert np.isnan(age["auc_difference"])
+    assert both["calibration_slope_low"] < 1 < both["calibration_slope_high"]
+    assert abs(both["calibration_intercept"]) < 0.2
+    assert both["brier"] < both["brier_of_share"] == 0.25
+    bins = found.calibration[found.calibration["model"] == BOTH]
+    assert bins["n"].sum() == 600
+    assert bins["observed"].is_monotonic_increasing
+    assert (bins["predicted"] - bins["observed"]).abs().max() < 0.1
+
+
+def test_a_covariate_of_noise_does_not_help():
+    samples = cohort(60, 0.0, 11)
+    table = evaluate(
+        samples, "group", "control", covariates=["noise"], permutations=199, seed=1
+    ).table
+    for model in (COVARIATES, BOTH):
+        row = row_of(table, model, WITHIN)
+        assert row["low"] < 0.5 or row["auc"] < 0.5
+        assert row["p_permutation"] > 0.01
+
+
+def test_cohorts_that_differ_as_a_whole_do_not_move_the_pooled_area():
+    parts = [cohort(40, 0.8, 20 + i, study=name, offset=5.0 * i) for i, name in enumerate("ABC")]
+    # Cohort C has few depressed samples: over all cohorts at once the area would be lower.
+    parts[2] = parts[2].iloc[:50]
+    found = evaluate(
+        pd.concat(parts),
+        "group",
+        "control",
+        study="study",
+        covariates=["age"],
+        permutations=99,
+        seed=1,
+    )
+    table = found.table
+    assert set(table["cohort"]) == {"A", "B", "C", POOLED}
+    pooled = row_of(table, SCORE, UNFITTED)
+    assert abs(pooled["auc"] - stats.norm.cdf(0.8 / np.sqrt(2))) < 0.08
+    singles = [row_of(table, SCORE, UNFITTED, name)["auc"] for name in "ABC"]
+    assert min(singles) < pooled["auc"] < max(singles)
+    assert pooled["prediction_low"] < pooled["low"]
+    assert pooled["n_cohorts"] == 3
+    unseen = row_of(table, COVARIATES, ACROSS)
+    assert abs(unseen["auc"] - stats.norm.cdf(1 / np.sqrt(2))) < 0.08
+    assert row_of(table, BOTH, ACROSS, "A")["n_cohorts"] == 1
+
+
+def test_small_groups_warn_and_smaller_ones_are_not_run():
+    samples = cohort(7, 1, 12)
+    found = evaluate(samples, "group", "control", permutations=99, seed=1)
+    assert "fewer than 10 subjects in a group" in found.table["warning"].iloc[0]
+    assert any("covariates: none in the sheet" in reason for reason in found.reasons)
+    with pytest.raises(NotRun, match="7 subjects with a score in the reference and 4 in the other"):
+        evaluate(samples.iloc[:11], "group", "control", permutations=99, seed=1)
+
+
+def test_ten_samples_of_four_subjects_are_four():
+    samples = cohort(10, 1, 13).assign(subject=[f"P{i % 4 + 4 * (i >= 10)}" for i in range(20)])
+    with pytest.raises(NotRun, match="4 subjects with a score in the reference and 4"):
+        evaluate(samples, "group", "control", permutations=99, seed=1)
+
+
+def test_a_covariate_known_in_one_group_only_is_not_used():
+    samples = cohort(20, 0, 14)
+    samples["antidepressant"] = np.where(samples["group"] == "control", np.nan, 1.0)
+    samples.loc[samples.index[-3:], "antidepressant"] = 0.0
+    found = evaluate(
+        samples, "group", "control", covariates=["antidepressant"], permutations=99, seed=1
+    )
+    assert set(found.table["model"]) == {SCORE}
+    assert any("'antidepressant' is known for 0% of the reference" in r for r in found.reasons)
+
+
+def test_each_group_is_compared_with_the_reference():
+    samples = cohort(20, 1, 15)
+    samples.loc[samples.index[-10:], "group"] = "remitted"
+    table = evaluate(samples, "group", "control", permutations=99, seed=1).table
+    assert table["comparison"].tolist() == ["depressed against control", "remitted against control"]
+    assert table["n_other"].tolist() == [10, 10]
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    samples = cohort(15, 0.5, 16)
+    runs = [
+        evaluate(samples, "group", "control", covariates=["age"], permutations=99, seed=3)
+        for _ in range(2)
+    ]
+    pd.testing.assert_frame_equal(runs[0].table, runs[1].table)
+    pd.testing.assert_frame_equal(runs[0].calibration, runs[1].calibration)
