@@ -21,6 +21,7 @@ include: "workflow/rules/profile.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/diversity.smk"
 include: "workflow/rules/signature.smk"
+include: "workflow/rules/psychobiotics.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
 

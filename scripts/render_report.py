@@ -83,6 +83,7 @@ report = Report(
     community_kinds=read_types_table(Path(snake_in.community_kinds), "types"),
     indices=read_tsv(snake_in.indices),
     more_scores=read_tsv(snake_in.more_scores, text=["signature", "reason"]),
+    psychobiotics=read_tsv(snake_in.psychobiotics),
     evidence=read_table(Path(snake_in.taxa), "taxa"),
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),

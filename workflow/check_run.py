@@ -31,10 +31,11 @@ from moodbiome.forecast import (  # noqa: E402
 from moodbiome.inputs import check_inputs, imported_tables  # noqa: E402
 from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
+from moodbiome.strains import read_strains  # noqa: E402
 
 # Jobs of a cohort, from the ledger to the conclusion (`all` among them); with reads, of tools'
 # versions; of an assay, of fingerprint, sensitivity and tables. Without MultiQC.
-COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 12, 2, 3
+COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 13, 2, 3
 
 
 def main() -> int:
@@ -111,6 +112,9 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     if host["remove"] and not host["index"]:
         jobs += 1
     jobs += sum(1 for unit in runs if unit.accession)
+    table = settings["psychobiotics"]["strains"]
+    if table and any(strain.genome for strain in read_strains(Path(table))):
+        jobs += sum(1 for _, assay in sheet.samples if assay == "shotgun" and assay in assays)
     databases = [settings["databases"][assay] for assay in sorted(assays)]
     for database in databases:
         if database["name"]:

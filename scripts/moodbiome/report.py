@@ -110,6 +110,8 @@ class Report:
 differential : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
+    psychobiotics : DataFrame or None
+        results/signature/psychobiotics.tsv.
     sensitivity : DataFrame or None
         results/profile/<assay>.sensitivity.tsv of all assays, with a column assay.
     minimisers : DataFrame or None
@@ -162,6 +164,7 @@ differential : DataFrame or None
     community_kinds: pd.DataFrame | None = None
     indices: pd.DataFrame | None = None
     more_scores: pd.DataFrame | None = None
+    psychobiotics: pd.DataFrame | None = None
     evidence: pd.DataFrame | None = None
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
@@ -243,6 +246,7 @@ def render(report: Report, template: Path) -> str:
         index_reasons=_index_reasons(report),
         evaluation=_section(report, "evaluation", report.evaluation, _evaluation_figures),
         evaluation_sentences=_evaluation_sentences(report),
+        psychobiotics=_psychobiotic_panels(report),
         evidence=_evidence_table(report) if evidence is not None else None,
         shared=_shared(report),
         evidence_reason=_not_run(report, "evidence", report.evidence),
@@ -2431,6 +2435,67 @@ def _unseen_sentences(report: Report) -> list[str]:
             f"{words}cannot show {_share(share)}: it has no taxon for {_enumerated(list(names))}."
         )
     return sentences
+
+
+class _Panel(NamedTuple):
+    """Psychobiotics of one assay: a table of those that can be shown, and what cannot."""
+
+    sentences: list[str]
+    table: Table | None
+
+
+def _psychobiotic_panels(report: Report) -> list[_Panel]:
+    psychobiotics = _present(report.psychobiotics)
+    if psychobiotics is None:
+        return []
+    return [
+        _psychobiotic_panel(str(assay), part)
+        for assay, part in psychobiotics.groupby("assay", sort=False)
+    ]
+
+
+def _psychobiotic_panel(assay: str, part: pd.DataFrame) -> _Panel:
+    """One row a sample, one column an organism; one that no sample can show is said in words."""
+    names = part.drop_duplicates("organism").set_index("organism")["name"]
+    names = names.str.replace(r" \(.*", "", regex=True)
+    absent: dict[str, list[str]] = {}
+    for organism, rows in part.groupby("organism", sort=False):
+        if rows["call"].isin(["not in this database", "not assessable"]).all():
+            # A sample that failed says nothing about the organism: the commonest reason does.
+            why = str(rows["reason"].fillna("").mode().iloc[0])
+            absent.setdefault(why, []).append(str(organism))
+    sentences = [
+        f"Not shown ({plain(assay)}): {_enumerated([names[key] for key in found])}. Reason: {why}."
+        for why, found in absent.items()
+    ]
+    left = [key for key in names.index if not any(key in found for found in absent.values())]
+    if not left:
+        return _Panel(sentences, None)
+    shown = part[part["organism"].isin(left)]
+    wide = (
+        shown.assign(cell=[_psychobiotic_words(row) for row in shown.itertuples()])
+        .pivot_table(index="sample", columns="organism", values="cell", aggfunc="first", sort=False)
+        .reindex(columns=left)
+        .rename(columns=names.to_dict())
+        .rename_axis(columns=None)
+        .reset_index()
+    )
+    caption = (
+        f"Psychobiotic panel, {plain(assay)}: share in % of the fragments of all taxa of the rank, "
+        "with its 95 % interval, or < the share above which it would have been found; of a strain "
+        "what its k-mers allow to say"
+    )
+    return _Panel(sentences, _as_table(wide, caption, "results/signature/psychobiotics.tsv"))
+
+
+def _psychobiotic_words(row: Any) -> str:
+    if row.level == "strain":
+        return str(row.call)
+    if row.call.startswith("detected"):
+        return f"{100 * row.proportion:.2g} ({100 * row.low:.2g} to {100 * row.high:.2g})"
+    if row.call == "not detected":
+        return f"< {100 * row.detection_limit:.2g}"
+    return str(row.call)
 
 
 def _evidence_table(report: Report) -> Table:

@@ -15,6 +15,7 @@ from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
 from moodbiome.measures import measure_faults
 from moodbiome.sheet import Sheet
+from moodbiome.strains import panel_species, strain_faults
 from moodbiome.visits import visit_faults
 
 
@@ -103,6 +104,10 @@ def check_against_sheet(
     faults += _more_faults(settings["signature"]["more"], folder / "evidence/concepts.tsv")
     faults += _reference_faults(settings, assays, imported, folder / "evidence/taxa.tsv")
     faults += _trials_faults(settings["statistics"]["trials"])
+    if settings["psychobiotics"]["strains"]:
+        crosswalk = folder / "evidence" / "crosswalk.tsv"
+        table = Path(settings["psychobiotics"]["strains"])
+        faults += strain_faults(table, panel_species(crosswalk))
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
         if rank not in settings["tables"]["ranks"]:

@@ -284,6 +284,41 @@ def few(names="AB", **columns):
     return Report(settings(), frame[["sample", "assay", *counts]], frame[kept])
 
 
+def panel(*rows):
+    """Rows of the table of psychobiotics: sample, organism, level, call, proportion, reason."""
+    names = ["sample", "organism", "level", "call", "proportion", "reason"]
+    table = pd.DataFrame(list(rows), columns=names).assign(assay="shotgun", detection_limit=2e-5)
+    low, high = table["proportion"] / 2, table["proportion"] * 2
+    return table.assign(name=table["organism"] + " (L. old)", low=low, high=high)
+
+
+def test_psychobiotics_are_a_panel_with_intervals_and_limits():
+    rows = panel(
+        ("A", "L. new", "species", "detected species", 0.0012, ""),
+        ("B", "L. new", "species", "not detected", 0.0, ""),
+        ("A", "X1", "strain", "consistent with strain", 0.001, ""),
+        ("B", "X1", "strain", "not assessable at this depth", 0.0001, "coverage 0.1"),
+        ("A", "B. gone", "species", "not in this database", None, "no taxon for it"),
+        ("B", "B. gone", "species", "not in this database", None, "no taxon for it"),
+    )
+    text = render(replace(few(), psychobiotics=rows), COHORT)
+    for sample, *cells in (
+        ("A", "0.12 (0.06 to 0.24)", "consistent with strain"),
+        ("B", "&lt; 0.002", "not assessable at this depth"),
+    ):
+        shown = "".join(f"<td>{cell}</td>" for cell in cells)
+        assert f'<tr><th scope="row">{sample}</th>{shown}</tr>' in text
+    found = words(text, "psychobiotics", "evidence")
+    assert "Not shown (shotgun): B. gone. Reason: no taxon for it." in found
+
+
+def test_a_panel_of_which_nothing_can_be_shown_has_no_table():
+    rows = panel(("A", "X1", "strain", "not assessable", None, "no genome given"))
+    found = words(render(replace(few(), psychobiotics=rows), COHORT), "psychobiotics", "evidence")
+    assert "Not shown (shotgun): X1. Reason: no genome given." in found
+    assert "Psychobiotic panel" not in found
+
+
 def test_warnings_come_before_every_result(page):
     found = [name for name in Page(page).ids if name in SECTIONS]
     assert found == SECTIONS

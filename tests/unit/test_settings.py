@@ -186,3 +186,15 @@ def test_a_named_database_must_have_the_names_that_the_settings_say(settings, sh
     settings["databases"]["shotgun"] |= {"path": "", "name": "standard-8", "nomenclature": "gtdb"}
     said = str(check_against_sheet(settings, sheet, CONFIG)[0])
     assert "nomenclature: is 'gtdb', but standard-8 has the names of ncbi" in said
+
+
+def test_a_table_of_strains_is_checked_before_any_job(settings, sheet, tmp_path):
+    change(settings, "psychobiotics.strains", "none.tsv")
+    (fault,) = check_against_sheet(settings, sheet, CONFIG)
+    assert str(fault) == "config: psychobiotics.strains: no file 'none.tsv'; correct the path"
+    table = tmp_path / "strains.tsv"
+    table.write_text("strain\tspecies\tgenome\tdecoys\nX\tbifidobacterium_breve\tx.fna\ty.fna\n")
+    change(settings, "psychobiotics.strains", str(table))
+    faults = check_against_sheet(settings, sheet, CONFIG)
+    columns = [fault.place for fault in faults]
+    assert columns == ["strains.tsv, row 2, column 'genome'", "strains.tsv, row 2, column 'decoys'"]

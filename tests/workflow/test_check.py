@@ -18,7 +18,7 @@ def check(folder, *arguments):
     return done
 
 
-@pytest.mark.parametrize("given", ["database and files", "genomes", "accession"])
+@pytest.mark.parametrize("given", ["database and files", "genomes", "accession", "strains"])
 def test_the_forecast_counts_the_jobs_that_the_plan_has(folder, given):
     if given == "genomes":
         (folder / "genomes").mkdir()
@@ -32,6 +32,12 @@ def test_the_forecast_counts_the_jobs_that_the_plan_has(folder, given):
         rows = [f"{line}\t{cell}" for line, cell in zip(sheet, ["accession", "", ""], strict=True)]
         rows.append("S3\tL1\t\t\tcontrol\t50\tSRR1234567")
         (folder / "samples.tsv").write_text("\n".join(rows) + "\n")
+    elif given == "strains":
+        (folder / "x.fna").write_text(">x\nACGT\n")
+        (folder / "y.fna").write_text(">y\nACGA\n")
+        row = "X\tbifidobacterium_breve\tx.fna\ty.fna"
+        (folder / "strains.tsv").write_text(f"strain\tspecies\tgenome\tdecoys\n{row}\n")
+        change_settings(folder, psychobiotics={"strains": "strains.tsv"})
     expected = json.loads(check(folder, "--json").stdout)
     assert expected["faults"] == []
     planned = snakemake(folder, "--dry-run").stdout

@@ -17,7 +17,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
     written = set()
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         written |= set(re.findall(r"^ *rule (\w+):", path.read_text(), re.MULTILINE))
-    # Files and a database are given here; MultiQC, several studies and trials are optional.
+    # Files and a database are given here; MultiQC, studies, trials and strains are optional.
     optional = {
         "fetch_reads",
         "fetch_database",
@@ -29,6 +29,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "pool_trials",
         "model_longitudinal",
         "import_tables",
+        "search_strains",
     }
     assert written - planned - optional == set()
 

@@ -28,6 +28,7 @@ from moodbiome.inputs import check_inputs, imported_tables
 from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
 from moodbiome.staging import keep_copies, node_folder
+from moodbiome.strains import read_strains
 from moodbiome.visits import timepoints_from_baseline
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
@@ -53,6 +54,16 @@ TOOL_ENVIRONMENTS = ["reads", "profile"] if RUNS else []
 RANKS = config["tables"]["ranks"]
 HOST_SUFFIXES = [".1.bt2", ".2.bt2", ".3.bt2", ".4.bt2", ".rev.1.bt2", ".rev.2.bt2"]
 HOST_INDEX = config["host"]["index"] or "resources/host/index"
+STRAINS = config["psychobiotics"]["strains"] or str(CONFIG / "psychobiotics/strains.tsv")
+# Genomes of strains and of their decoys: without any, no reads are searched.
+STRAIN_FILES = sorted(
+    {
+        str(file)
+        for strain in read_strains(Path(STRAINS))
+        if strain.genome
+        for file in (strain.genome, *strain.decoys)
+    }
+)
 MULTIQC = RUNS and (
     config["report"]["multiqc"] == "always"
     or config["report"]["multiqc"] == "auto"
@@ -161,6 +172,12 @@ def clean_files(suffix):
     """Input function: files of this suffix for each run of a sample."""
     pattern = f"results/reads/{{assay}}/{{sample}}/{{run}}.{suffix}"
     return lambda wildcards: of_units(pattern, units_of(wildcards))
+
+
+def strain_kmers(wildcards):
+    """K-mers of the strains in each shotgun sample, if genomes are given."""
+    pattern = "results/signature/strains/{assay}/{sample}.kmers.json"
+    return of_samples(pattern, "shotgun") if STRAIN_FILES else []
 
 
 def sensitivity_samples(assay):
