@@ -41,15 +41,15 @@ CODES = "RDPCOFGS"
 SHARE = np.array([0.0, 0.0, 0.006, 0.012, 0.03, 0.08, 0.35, 1.0])
 SEED = 20240607
 SCRIPTS = sys.path[0]
-# Arguments are a folder, ranks and reports. Each report is read once, as rule build_tables does.
+# Arguments are a folder, ranks and reports. Each report is read once, and not kept.
 MERGE = """
 import sys
 from pathlib import Path
 from moodbiome.kraken import read_report
-from moodbiome.tables import build_counts, write_counts
-reports = {Path(path).stem: read_report(path) for path in sys.argv[3:]}
-for rank in sys.argv[2].split(","):
-    write_counts(build_counts(reports, None, rank, 0), Path(sys.argv[1], f"{rank}.tsv"))
+from moodbiome.tables import count_ranks, write_counts
+reports = ((Path(path).stem, read_report(path)) for path in sys.argv[3:])
+for rank, counts in count_ranks(reports, None, sys.argv[2].split(","), 0).items():
+    write_counts(counts, Path(sys.argv[1], f"{rank}.tsv"))
 """
 
 

@@ -16,7 +16,7 @@ from moodbiome.kraken import read_report
 from moodbiome.minimisers import COLUMNS as MINIMISER_COLUMNS
 from moodbiome.minimisers import Limits, flagged_taxa, has_minimisers, minimiser_rows
 from moodbiome.sheet import read_sheet
-from moodbiome.tables import build_counts, write_biom, write_counts
+from moodbiome.tables import count_ranks, write_biom, write_counts
 from moodbiome.uncertainty import sample_intervals
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -76,10 +76,7 @@ if params.minimisers["action"] == "drop":
         rank: {key: flagged_taxa(report, rank, limits) for key, report in judged.items()}
         for rank in params.ranks
     }
-before = {
-    rank: build_counts(reports, by_sample, rank, params.min_fragments, dropped.get(rank))
-    for rank in params.ranks
-}
+before = count_ranks(reports, by_sample, params.ranks, params.min_fragments, dropped)
 counts, scores, burdens, screened = screen(before, controls)
 intervals = sample_intervals(
     reports,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from moodbiome.kmer_distribution import HEADER
 from moodbiome.kraken import RANK_CODES, Report
@@ -78,11 +78,11 @@ class Estimates:
 
     samples: list[str]
     taxon_id: Ints
-    assigned: sparse.csc_array
-    added: sparse.csc_array
+    assigned: "scipy.sparse.csc_array"
+    added: "scipy.sparse.csc_array"
 
     @property
-    def estimate(self) -> sparse.csc_array:
+    def estimate(self) -> "scipy.sparse.csc_array":
         """Fragments estimated: assigned + added."""
         return self.assigned + self.added
 
@@ -332,7 +332,7 @@ def estimate_sample(
     _check_level(level, threshold)
     taxon_id = np.asarray(report.taxon_id, dtype=np.int64)
     clade = np.asarray(report.clade, dtype=np.int64)
-    is_level = np.array([rank == level for rank in report.rank], dtype=bool)
+    is_level = np.fromiter(map(level.__eq__, report.rank), dtype=bool)
     enough = (clade >= threshold) & ~np.isin(taxon_id, list(excluded))
     kept = np.flatnonzero(is_level & enough)
     if distribution is None or not len(kept):
@@ -386,7 +386,7 @@ def reestimate_draws(
     _check_level(level, threshold)
     taxon_id = np.asarray(report.taxon_id, dtype=np.int64)
     observed = np.asarray(report.clade, dtype=np.int64)
-    is_level = np.array([rank == level for rank in report.rank], dtype=bool)
+    is_level = np.fromiter(map(level.__eq__, report.rank), dtype=bool)
     enough = (observed >= threshold) & ~np.isin(taxon_id, list(excluded))
     kept = np.flatnonzero(is_level & enough)
     end = np.arange(len(taxon_id)) + _clade_sizes(report)
@@ -399,7 +399,7 @@ def reestimate_draws(
     paths = _paths(report, taxon_id, is_level, level, enough, distribution)
     genome, column = np.unique(paths.genome, return_inverse=True)
     size = before[end[genome]] - before[genome]
-    reach = sparse.csr_array(
+    reach = scipy.sparse.csr_array(
         (paths.fraction / paths.own_fraction, (paths.of_node, column)),
         shape=(len(paths.node), len(genome)),
     )
@@ -407,7 +407,7 @@ def reestimate_draws(
     share = np.divide(direct[paths.node], reached, out=np.zeros_like(reached), where=reached > 0)
     received = size * (reach.T @ share)
     row = np.searchsorted(kept, paths.owner[genome])
-    into = sparse.csr_array(
+    into = scipy.sparse.csr_array(
         (np.ones(len(genome)), (row, np.arange(len(genome)))), shape=(len(kept), len(genome))
     )
     return assigned, assigned + into @ received
@@ -591,8 +591,10 @@ def collect(samples: list[str], parts: list[SampleEstimate]) -> Estimates:
     )
     shape = (len(taxon_id), len(samples))
 
-    def table(values: list[Ints]) -> sparse.csc_array:
-        return sparse.csc_array((np.concatenate([empty, *values]), (row, column)), shape=shape)
+    def table(values: list[Ints]) -> "scipy.sparse.csc_array":
+        return scipy.sparse.csc_array(
+            (np.concatenate([empty, *values]), (row, column)), shape=shape
+        )
 
     return Estimates(
         samples,

@@ -151,7 +151,7 @@ def area_interval(area: float, variance: float, n_smaller: int) -> tuple[float, 
     Examples
     --------
     >>> [round(end, 3) for end in area_interval(0.7, 0.0021, 50)]
-    [0.602, 0.782]
+    [0.604, 0.781]
     >>> [round(end, 3) for end in area_interval(1.0, 0.0, 10)]
     [0.722, 1.0]
     """

@@ -3,9 +3,8 @@
 import re
 import sys
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from operator import add
+from operator import add, sub
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
@@ -218,7 +217,7 @@ def parse_report(text: str, source: str, fragments: int | None = None) -> Report
             if column is not None:
                 del column[0]
     first_line = 1 + skipped
-    names = [label.lstrip(" ") for label in labels]
+    names = [sys.intern(label.lstrip(" ")) for label in labels]
     depth, parent = _tree(labels, names, source, first_line)
     _check_unique(taxon_id, source, first_line)
     _check_sums(clade, direct, parent, names, source, first_line)
@@ -228,13 +227,13 @@ def parse_report(text: str, source: str, fragments: int | None = None) -> Report
             f"Kraken2; run Kraken2 again"
         )
     _name_domains(ranks, taxon_id, names)
-    if any(not rank[:1].isalpha() for rank in ranks):
+    if not all(rank[:1].isalpha() for rank in set(ranks)):
         _restore_letters(ranks, names, parent, source, first_line)
     return Report(
         unclassified=unclassified,
         taxon_id=taxon_id,
         rank=list(map(sys.intern, ranks)),
-        name=list(map(sys.intern, names)),
+        name=names,
         depth=depth,
         parent=parent,
         clade=clade,
@@ -257,20 +256,15 @@ def _columns(
     list[str],
 ]:
     """Split the text into typed columns, in the order of an eight-column report."""
-    widths = [line.count("\t") + 1 for line in text[:-1].split("\n")]
-    width = widths[0]
-    if width not in (6, 8) or widths.count(width) < len(widths):
-        expected = width if width in (6, 8) else 6
-        line = next(line for line, width in enumerate(widths, 1) if width != expected)
-        raise ValueError(
-            f"{source}, line {line}: {widths[line - 1]} columns, expected "
-            + (f"{expected} as in line 1" if line > 1 else "6 or 8")
-            + "; is this a report of kraken2 --report (without --use-mpa-style)?"
-        )
+    n_lines = text.count("\n")
+    width = text.count("\t", 0, text.index("\n")) + 1
     # One flat list, not a list a line: a report has thousands of lines and a cohort of reports.
-    cells = text[:-1].replace("\n", "\t").split("\t")
-    columns = [cells[column::width] for column in range(width)]
-    percent = list(_numbers(columns[0], source))
+    # Line ends are cells too: at equal distances, all lines have as many columns as the first.
+    cells = text.replace("\n", "\t\n\t").split("\t")
+    if width not in (6, 8) or cells[width :: width + 1] != ["\n"] * n_lines:
+        _refuse_width(text, source)
+    columns = [cells[column : -1 : width + 1] for column in range(width)]
+    percent = _numbers(columns[0], source)
     clade, direct, *minimizers = (
         _integers(columns[column], column + 1, source) for column in range(1, width - 3)
     )
@@ -279,12 +273,27 @@ def _columns(
     return percent, clade, direct, seen, distinct, columns[-3], taxon_id, columns[-1]
 
 
-def _numbers(values: list[str], source: str) -> Iterator[float]:
-    for line, value in enumerate(values, 1):
-        try:
-            yield float(value)
-        except ValueError:
-            _refuse_number(source, line, 1, value, "a percentage")
+def _refuse_width(text: str, source: str) -> NoReturn:
+    widths = [line.count("\t") + 1 for line in text[:-1].split("\n")]
+    expected = widths[0] if widths[0] in (6, 8) else 6
+    line = next(line for line, width in enumerate(widths, 1) if width != expected)
+    raise ValueError(
+        f"{source}, line {line}: {widths[line - 1]} columns, expected "
+        + (f"{expected} as in line 1" if line > 1 else "6 or 8")
+        + "; is this a report of kraken2 --report (without --use-mpa-style)?"
+    )
+
+
+def _numbers(values: list[str], source: str) -> list[float]:
+    try:
+        return list(map(float, values))
+    except ValueError:
+        for line, value in enumerate(values, 1):
+            try:
+                float(value)
+            except ValueError:
+                _refuse_number(source, line, 1, value, "a percentage")
+        raise
 
 
 def _integers(values: list[str], column: int, source: str) -> "array[int]":
@@ -326,10 +335,9 @@ def _check_percent(percent: list[float], clade: "array[int]", total: int, source
     if not total:
         return
     scale = 100 / total
-    if all(
-        abs(share - scale * count) <= _PERCENT_TOLERANCE
-        for share, count in zip(percent, clade, strict=True)
-    ):
+    # Each is compared, since the largest of numbers with a nan among them may be any.
+    difference = map(abs, map(sub, percent, map(scale.__mul__, clade)))
+    if all(map(_PERCENT_TOLERANCE.__ge__, difference)):
         return
     for line, (share, count) in enumerate(zip(percent, clade, strict=True), 1):
         if not abs(share - scale * count) <= _PERCENT_TOLERANCE:
@@ -344,7 +352,7 @@ def _tree(
     labels: list[str], names: list[str], source: str, first_line: int
 ) -> tuple["array[int]", "array[int]"]:
     """Depth and parent of every node, from the indent of its name."""
-    indents = [len(label) - len(name) for label, name in zip(labels, names, strict=True)]
+    indents = list(map(sub, map(len, labels), map(len, names)))
     if any(indent % _INDENT for indent in set(indents)):
         odd = next(node for node, indent in enumerate(indents) if indent % _INDENT)
         _refuse_indent(indents[odd], 0, names[odd], source, odd + first_line)
@@ -394,8 +402,8 @@ def _check_sums(
     first_line: int,
 ) -> None:
     children = [0] * len(clade)
-    for node in range(1, len(clade)):
-        children[parent[node]] += clade[node]
+    for above, count in zip(parent[1:], clade[1:], strict=True):
+        children[above] += count
     if list(map(add, direct, children)) == clade.tolist():
         return
     for node, (count, own, below) in enumerate(zip(clade, direct, children, strict=True)):
@@ -408,11 +416,10 @@ def _check_sums(
 
 
 def _name_domains(ranks: list[str], taxon_id: "array[int]", names: list[str]) -> None:
-    for taxon, name in _NCBI_DOMAINS.items():
-        if taxon in taxon_id:
-            node = taxon_id.index(taxon)
-            if names[node] == name and ranks[node][:1] in ("R", "", "1", "2"):
-                ranks[node] = "D"
+    for taxon in _NCBI_DOMAINS.keys() & set(taxon_id):
+        node = taxon_id.index(taxon)
+        if names[node] == _NCBI_DOMAINS[taxon] and ranks[node][:1] in ("R", "", "1", "2"):
+            ranks[node] = "D"
 
 
 def _restore_letters(

@@ -2,17 +2,15 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
-import biom
-import h5py
 import numpy as np
 import pandas as pd
 
-from moodbiome.bracken import Distribution, SampleEstimate, collect, estimate_sample
+from moodbiome.bracken import Distribution, Ints, estimate_sample
 from moodbiome.kraken import RANK_CODES, Report
 from moodbiome.tools import writing
 
@@ -66,32 +64,82 @@ def build_counts(
         sample with classified fragments lacks a distribution that others have, one taxon id has
         two names or two parents, or a column does not sum to its report's total.
     """
-    if rank not in RANK_CODES:
-        raise ValueError(f"rank {rank!r} is none of {', '.join(RANK_CODES)}")
+    by_rank = {rank: excluded} if excluded else None
+    return count_ranks(reports, distribution, [rank], threshold, by_rank)[rank]
+
+
+def count_ranks(
+    reports: Mapping[str, Report] | Iterable[tuple[str, Report]],
+    distribution: Distribution | Mapping[str, Distribution] | None,
+    ranks: Sequence[str],
+    threshold: int,
+    excluded: Mapping[str, Mapping[str, Collection[int]]] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Count the fragments of every sample at several ranks; see `build_counts`.
+
+    Reports are read once for all ranks.
+
+    Parameters
+    ----------
+    reports, distribution, threshold
+        As for `build_counts`.
+    ranks : sequence of str
+        Ranks of the tables.
+    excluded : mapping of rank to what `build_counts` takes, optional
+
+    Returns
+    -------
+    dict of rank to DataFrame
+        In the order of `ranks`.
+
+    Raises
+    ------
+    ValueError
+        As for `build_counts`.
+    """
+    for rank in ranks:
+        if rank not in RANK_CODES:
+            raise ValueError(f"rank {rank!r} is none of {', '.join(RANK_CODES)}")
     pairs = reports.items() if isinstance(reports, Mapping) else reports
     taxa = _Taxa()
     samples: list[str] = []
-    parts: list[SampleEstimate] = []
+    # Of each rank, for each sample, its taxa with fragments and how many these have.
+    found: dict[str, list[tuple[Ints, Ints]]] = {rank: [] for rank in ranks}
     unclassified, total = [], []
     for sample, report in pairs:
         samples.append(sample)
         taxa.add(sample, report)
         known = _distribution_of(sample, report, distribution)
-        not_here = (excluded or {}).get(sample, ())
-        parts.append(estimate_sample(report, known, RANK_CODES[rank], threshold, not_here))
+        for rank in ranks:
+            not_here = (excluded or {}).get(rank, {}).get(sample, ())
+            part = estimate_sample(report, known, RANK_CODES[rank], threshold, not_here)
+            fragments = part.estimate
+            found[rank].append((part.taxon_id[fragments > 0], fragments[fragments > 0]))
         unclassified.append(report.unclassified)
         total.append(report.total)
     _check_samples(samples)
+    return {
+        rank: _table(rank, samples, found.pop(rank), unclassified, total, taxa) for rank in ranks
+    }
 
-    estimates = collect(samples, parts)
-    assigned = estimates.estimate.toarray()
-    has_any = assigned.any(axis=1)
-    counts = np.empty((2 + has_any.sum(), len(samples)), dtype=np.int64)
+
+def _table(
+    rank: str,
+    samples: list[str],
+    found: list[tuple[Ints, Ints]],
+    unclassified: list[int],
+    total: list[int],
+    taxa: "_Taxa",
+) -> pd.DataFrame:
+    """One rank's table, from each sample's taxa and their fragments."""
+    taxon_id = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(ids for ids, _ in found)]))
+    counts = np.zeros((2 + len(taxon_id), len(samples)), dtype=np.int64)
     counts[0] = unclassified
-    counts[2:] = assigned[has_any]
+    for column, (own_ids, fragments) in enumerate(found):
+        counts[2 + np.searchsorted(taxon_id, own_ids), column] = fragments
     counts[1] = np.asarray(total, dtype=np.int64) - counts[0] - counts[2:].sum(axis=0)
     _check_unassigned(samples, counts, total, rank)
-    ids = estimates.taxon_id[has_any].tolist()
+    ids = taxon_id.tolist()
     table = pd.DataFrame(counts, index=pd.Index([*SPECIAL, *ids], name="taxon_id"), columns=samples)
     names = [*SPECIAL.values(), *(taxa.name[taxon] for taxon in ids)]
     lineages = [*[""] * len(SPECIAL), *(taxa.lineage[taxon] for taxon in ids)]
@@ -127,7 +175,9 @@ class _Taxa:
 
     def add(self, sample: str, report: Report) -> None:
         ids = report.taxon_id.tolist()
-        parents = [ids[parent] if parent >= 0 else 0 for parent in report.parent]
+        above = np.asarray(report.taxon_id)[np.asarray(report.parent)]
+        above[:1] = 0
+        parents = above.tolist()
         if list(map(self.name.get, ids)) == report.name and (
             list(map(self._parent.get, ids)) == parents
         ):
@@ -257,6 +307,10 @@ def write_biom(counts: pd.DataFrame, path: str | PathLike[str], title: str) -> N
     title : str
         Table id within the file, such as ``shotgun.genus``.
     """
+    # Here, since most of those who import this module write no BIOM.
+    import biom
+    import h5py
+
     samples = [column for column in counts.columns if column not in TEXT_COLUMNS]
     metadata = [
         {"name": name, "taxonomy": (lineage or name).split(";")}
