@@ -238,10 +238,10 @@ def render(report: Report, template: Path) -> str:
         contributions=_section(
             report, "contributions", report.contributions, _contribution_figures
         ),
+        indices=_section(report, "indices", report.indices, _index_figures),
         community=_section(report, "community types", report.community_types, _community_figures),
         community_words=_community_sentences(report),
         community_tests=_community_tests(report),
-        indices=_section(report, "indices", report.indices, _index_figures),
         more_scores=_more_scores(report),
         index_reasons=_index_reasons(report),
         evaluation=_section(report, "evaluation", report.evaluation, _evaluation_figures),
@@ -255,6 +255,7 @@ def render(report: Report, template: Path) -> str:
         differential_tables=[
             part for part in (_agreed_taxa(report), _absent_taxa(report)) if part is not None
         ],
+        power=_section(report, "power", report.power, _power_figures),
         measures=_section(report, "measures", report.measures, _measure_figures),
         measures_words=_measure_words(report),
         measures_found=_measures_found(report),
@@ -270,7 +271,6 @@ def render(report: Report, template: Path) -> str:
         ),
         longitudinal_effects=_longitudinal_effects(report),
         longitudinal_taxa=_longitudinal_taxa(report),
-        power=_section(report, "power", report.power, _power_figures),
         power_sentences=_power_sentences(report),
         pooled=None
         if report.pooled is None
@@ -1462,7 +1462,7 @@ def _calibration(part: pd.DataFrame) -> dict[str, str]:
     if "calibration" not in part:
         return {}
     words = part["calibration"].map(_CALIBRATION)
-    return {"without any effect": listed(sorted(set(words)))}
+    return {"calibration, measured without any effect": listed(sorted(set(words)))}
 
 
 def _agreed_taxa(report: Report) -> Table | None:
