@@ -7,14 +7,12 @@ import pandas as pd
 from moodbiome.cohort import of_assay, read_cohort, read_tsv, require_usable, write_by_assay
 from moodbiome.diversity import features
 from moodbiome.faults import NotRun
-from moodbiome.formula import formula_of
 from moodbiome.power import COLUMNS, estimate_power
 from moodbiome.tables import prokaryotes, read_counts
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
 settings = dict(params.settings)
 group = settings["group"]
-settings["formula"] = settings["formula"] or (formula_of(group) if group else "")
 cohort = read_cohort(snake_in.status, snake_in.metadata, group)
 ledger, scores, alpha = map(read_tsv, (snake_in.ledger, snake_in.scores, snake_in.alpha))
 

@@ -9,7 +9,8 @@ from moodbiome.evaluation import CALIBRATION_COLUMNS, COLUMNS, evaluate
 from moodbiome.faults import NotRun
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
-cohort = read_cohort(snake_in.status, snake_in.metadata, params.group, params.study, "subject")
+subject = params.subject or "subject"
+cohort = read_cohort(snake_in.status, snake_in.metadata, params.group, params.study, subject)
 scores = read_tsv(snake_in.scores)
 
 tables, bins, notes = {}, {}, {}
@@ -25,6 +26,7 @@ for assay in params.assays:
             params.group,
             params.reference,
             study=params.study,
+            subject=subject,
             covariates=params.covariates,
             permutations=params.permutations,
             seed=params.seed,

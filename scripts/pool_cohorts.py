@@ -15,7 +15,6 @@ from moodbiome.cohort import (
 )
 from moodbiome.diversity import features
 from moodbiome.faults import NotRun
-from moodbiome.formula import formula_of
 from moodbiome.meta_analysis import (
     BY_COHORT_COLUMNS,
     differences_by_cohort,
@@ -31,7 +30,7 @@ ledger, alpha = read_tsv(snake_in.ledger), read_tsv(snake_in.alpha)
 scores = (
     read_tsv(snake_in.scores).assign(metric="signature score").rename(columns={"score": "value"})
 )
-formula = params.formula or (formula_of(group) if group else "")
+formula = params.formula
 
 tables, notes = {}, {}
 for assay, file in zip(params.assays, snake_in.counts, strict=True):
@@ -55,6 +54,8 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
             {group: params.reference} if group else None,
             counts["name"],
             method=params.method,
+            draws=params.draws,
+            seed=params.seed,
             min_prevalence=params.min_prevalence,
             min_mean_abundance=params.min_mean_abundance,
         )

@@ -15,13 +15,12 @@ from moodbiome.cohort import (
 )
 from moodbiome.diversity import features
 from moodbiome.faults import NotRun
-from moodbiome.formula import formula_of
 from moodbiome.tables import prokaryotes, read_counts
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
 cohort = read_cohort(snake_in.status, snake_in.metadata, params.group)
 ledger = read_tsv(snake_in.ledger)
-formula = params.formula or (formula_of(params.group) if params.group else "")
+formula = params.formula
 references = {params.group: params.reference} if params.group else None
 
 tables, notes = {}, {}

@@ -16,7 +16,7 @@ from moodbiome.cohort import (
 from moodbiome.dictionary import read_dictionary
 from moodbiome.diversity import features
 from moodbiome.faults import NotRun
-from moodbiome.formula import formula_of, split_formula
+from moodbiome.formula import split_formula
 from moodbiome.measure_models import (
     MEASURE_COLUMNS,
     SENSITIVITY_COLUMNS,
@@ -36,7 +36,7 @@ dictionary = read_dictionary(Path(snake_in.dictionary))
 ledger, alpha, scores = (
     read_tsv(path) for path in (snake_in.ledger, snake_in.alpha, snake_in.scores)
 )
-formula = params.formula or (formula_of(params.group) if params.group else "")
+formula = params.formula
 subject = (split_formula(formula)[1] if formula else None) or params.subject or "subject"
 references = {params.group: params.reference} if params.group else {}
 

@@ -102,23 +102,30 @@ def left_out(analysis: str, dropped: Mapping[str, str]) -> pd.DataFrame:
 
 
 def summarise(notes: pd.DataFrame) -> pd.DataFrame:
-    """Notes of ``not_run.tsv``, those about samples gathered into one an analysis.
+    """Notes of ``not_run.tsv``, those about samples gathered into one an analysis and assay.
+
+    Where the notes are of several assays, the reason begins with the assay.
 
     Examples
     --------
-    >>> notes = pd.DataFrame({"analysis": ["alpha", "permanova", "permanova"],
+    >>> notes = pd.DataFrame({"assay": "shotgun", "analysis": ["alpha", "permanova", "permanova"],
     ...     "sample": [None, "S1", "S2"], "reason": ["too shallow", "missing age", "missing sex"]})
     >>> summarise(notes)["reason"].tolist()
     ['too shallow', '2 samples left out: S1 (missing age), S2 (missing sex)']
     """
+    several = len(set(notes["assay"])) > 1
     whole = notes[notes["sample"].isna()]
+    if several:
+        whole = whole.assign(reason=whole["assay"] + ": " + whole["reason"])
     rows = []
-    for analysis, part in notes[notes["sample"].notna()].groupby("analysis", sort=False):
+    keys = ["assay", "analysis"]
+    for (assay, analysis), part in notes[notes["sample"].notna()].groupby(keys, sort=False):
         named = [f"{row.sample} ({row.reason})" for row in part.head(6).itertuples()]
         more = f" and {len(part) - 6} others" if len(part) > 6 else ""
         plural = "sample" if len(part) == 1 else "samples"
         listed = f"{len(part)} {plural} left out: {', '.join(named)}{more}"
-        rows.append({"analysis": analysis, "reason": listed})
+        said = f"{assay}: {listed}" if several else listed
+        rows.append({"analysis": analysis, "reason": said})
     return pd.concat([whole, pd.DataFrame(rows)], ignore_index=True)
 
 

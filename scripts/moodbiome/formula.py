@@ -36,6 +36,19 @@ def columns_of(formula: str) -> list[str]:
     return names if group is None or group in names else [*names, group]
 
 
+def model_of(formula: str, group: str, subject: str) -> str:
+    """The cohort's model: the formula given, else the groups, a subject's samples held together.
+
+    >>> model_of("~ group + age", "group", "person"), model_of("", "group", "person")
+    ('~ group + age', '~ group + (1|person)')
+    >>> model_of("", "group", ""), model_of("", "", "person")
+    ('~ group', '')
+    """
+    if formula or not group:
+        return formula
+    return formula_of(group) + (f" + (1|{subject})" if subject else "")
+
+
 def formula_of(group: str) -> str:
     """The formula that compares groups and nothing else.
 

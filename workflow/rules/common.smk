@@ -24,6 +24,7 @@ from moodbiome.database import (
     taxonomy_file,
 )
 from moodbiome.faults import as_message
+from moodbiome.formula import model_of
 from moodbiome.inputs import check_inputs, imported_tables
 from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
@@ -52,6 +53,9 @@ IMPORTED = [assay for assay in ASSAYS if assay in IMPORTS]
 RUNS = [unit for unit in sheet.units if unit.assay in SEQUENCED]
 TOOL_ENVIRONMENTS = ["reads", "profile"] if RUNS else []
 RANKS = config["tables"]["ranks"]
+FORMULA = model_of(
+    config["statistics"]["formula"], config["cohort"]["group"], config["cohort"]["subject"]
+)
 HOST_SUFFIXES = [".1.bt2", ".2.bt2", ".3.bt2", ".4.bt2", ".rev.1.bt2", ".rev.2.bt2"]
 HOST_INDEX = config["host"]["index"] or "resources/host/index"
 STRAINS = config["psychobiotics"]["strains"] or str(CONFIG / "psychobiotics/strains.tsv")

@@ -37,7 +37,7 @@ rule measure_diversity:
         assays=ASSAYS,
         metrics=BETA_METRICS,
         settings={
-            "formula": config["statistics"]["formula"],
+            "formula": FORMULA,
             "group": config["cohort"]["group"],
             "reference": config["cohort"]["reference"],
             "depth": config["diversity"]["depth_fragments"],

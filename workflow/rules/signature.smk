@@ -116,6 +116,7 @@ rule evaluate_signature:
         group=config["cohort"]["group"],
         reference=config["cohort"]["reference"],
         study=config["cohort"]["study"],
+        subject=config["cohort"]["subject"],
         covariates=config["signature"]["evaluate"]["covariates"],
         permutations=config["signature"]["evaluate"]["permutations"],
         seed=config["seed"],
