@@ -11,8 +11,9 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ _OWN_IDS = 2**31 - 1 - FIRST_OWN_ID
 _LETTERS = {"sk": "domain", "k": "domain", **{rank[0]: rank for rank in RANKS}, "t": "strain"}
 _PREFIX = re.compile(r"(sk|[dkpcofgst])__(.*)")
 _NUMBERED = re.compile(r"D_(\d+)__(.*)")
+# The genus in a species' name: "Candidatus Savagella", and "Faecalibacterium A" of GTDB, as well.
+_GENUS = re.compile(r"(Candidatus )?\S+( [A-Z]{1,2}(?= ))?")
 _DOMAINS = ("bacteria", "archaea", "eukaryota", "eukarya", "viruses")
 _NO_NAME = ("", "na", "nan", "none", "unknown", "unassigned", "metagenome", "gut metagenome")
 _NO_NAME_STARTS = ("uncultured", "unclassified", "unidentified", "ambiguous")
@@ -48,6 +51,12 @@ _WORDS_UNCLASSIFIED = ("unclassified", "unknown", "unmapped")
 _WORDS_UNASSIGNED = ("unassigned", "other", "others")
 # Root, cellular organisms, and the domains of NCBI Taxonomy.
 _ABOVE_GENUS = (1, 131567, 2, 2157, 2759, 10239)
+
+# What is said of a file that these cannot read.
+_UNREADABLE = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, csv.Error, zlib.error),
+    biom.exception.BiomException,
+)
 
 # What columns beside the samples are called, in lower case.
 _COLUMNS = {
@@ -250,8 +259,8 @@ def read_feature_table(
         raw, faults = _read_raw(path, list(samples))
     except UnicodeDecodeError:
         return None, [Fault(place, "is neither text (UTF-8) nor BIOM", "save it as one of them")]
-    except (OSError, EOFError, KeyError, TypeError, ValueError, biom.exception.BiomException) as e:
-        said = " ".join(str(e).split())
+    except _UNREADABLE as error:
+        said = " ".join(str(error).split())
         return None, [Fault(place, f"cannot be read ({said})", "write the file again")]
     if raw is None:
         return None, faults
@@ -593,6 +602,10 @@ def _special(names: list[str], taxon: str, is_lineage_table: bool) -> int | None
 def _bare(name: str, row_rank: str, rank: str, taxon: str) -> Lineage:
     """Lineage of a taxon given by its name or id alone."""
     row_rank = {"superkingdom": "domain"}.get(row_rank, row_rank)
+    if taxon and not _is_id(taxon):
+        raise _Unreadable(
+            "has a taxon id that is no whole number; write NCBI's taxon ids, or take the ids out"
+        )
     ask = "; add lineages: taxpasta merge --taxonomy ... --add-lineage --add-rank-lineage"
     if row_rank == rank:
         if taxon and int(taxon) in _ABOVE_GENUS:
@@ -739,7 +752,8 @@ def read_import(
     ----------
     files
         By rank, ``genus`` and ``species``, one or both. The ranks above come from the genus table,
-        or from the species table where it stands alone; so do the genera then.
+        or from the species table where it stands alone; so do the genera then. A species stands
+        below the genus table's genus of its name, however either table spells what is above.
     samples
         Of the sheet, with this assay.
     fragments
@@ -767,6 +781,12 @@ def read_import(
             read[rank] = to_fragments(table, pd.Series(number))
     if faults:
         return None, faults
+    if len(read) > 1:
+        read["species"], faults = _below_genera(
+            read["species"], read["genus"], files["species"].name
+        )
+        if faults:
+            return None, faults
     higher = read.get("genus") or read["species"]
     by_rank = {rank: higher for rank in higher.ranks if rank != "species" or "genus" not in read}
     if "species" in read:
@@ -781,6 +801,65 @@ def read_import(
     ).max(axis=1)
     formats = {rank: table.format for rank, table in read.items()}
     return Imported(by_rank, formats, unclassified.astype(int), classified.astype(int)), []
+
+
+def _below_genera(
+    species: FeatureTable, genus: FeatureTable, name: str
+) -> tuple[FeatureTable, list[Fault]]:
+    """The species table with every species below the genus of its name in the genus table.
+
+    A species whose genus is not there, or there in another domain only, stays where it is.
+    """
+    genera: dict[str, set[Lineage]] = {}
+    for lineage in genus.lineages:
+        for end, (rank, called) in enumerate(lineage, 1):
+            if rank == "genus":
+                genera.setdefault(_spelt(called), set()).add(lineage[:end])
+    lineages, ids = [], dict(species.ids)
+    unclear: dict[str, None] = {}
+    for lineage in species.lineages:
+        lineages.append(lineage)
+        if not lineage or lineage[-1][0] != "species":
+            continue
+        own, above = dict(lineage), lineage[:-1]
+        found = [
+            node
+            for node in genera.get(_spelt(own.get("genus") or _genus_of(own["species"])), ())
+            if _domain(node) == _domain(lineage) or not (_domain(node) and _domain(lineage))
+        ]
+        if len(found) > 1:
+            found = [node for node in found if above in (node, node[:-1])]
+            if len(found) != 1:
+                unclear[own["species"]] = None
+                continue
+        if not found or found[0] == above:
+            continue
+        lineages[-1] = (*found[0], lineage[-1])
+        if lineage in ids:
+            ids.setdefault(lineages[-1], ids[lineage])
+        if above in ids and "genus" in own and found[0] not in genus.ids:
+            ids.setdefault(found[0], ids[above])
+    if unclear:
+        problem = f"has species of a genus that the genus table has twice: {_listed(unclear)}"
+        mend = "give them the lineage of their genus as the genus table writes it"
+        return species, [Fault(name, problem, mend)]
+    nodes = {lineage[:end] for lineage in lineages for end in range(1, len(lineage) + 1)}
+    ids = {node: taxon for node, taxon in ids.items() if node in nodes}
+    return replace(species, lineages=lineages, ids=ids), []
+
+
+def _genus_of(species: str) -> str:
+    match = _GENUS.match(species.replace("_", " "))
+    return match[0] if match else ""
+
+
+def _spelt(name: str) -> str:
+    # Brackets say that a species is not of the genus it is named after: they count.
+    return name.replace("_", " ").lower()
+
+
+def _domain(lineage: Lineage) -> str:
+    return dict(lineage).get("domain", "").lower()
 
 
 def _fragment_faults(

@@ -117,24 +117,32 @@ def missing_confounders(columns: Collection[str]) -> list[str]:
     return [name for name, fields in CONFOUNDERS.items() if not set(fields) & set(columns)]
 
 
+def covariate_faults(
+    setting: str, covariates: Iterable[str], sheet: Sheet, dictionary: Mapping[str, Field]
+) -> list[Fault]:
+    """Covariates, named by `setting`, that neither the sheet nor the dictionary knows.
+
+    A covariate of the dictionary may be absent from the sheet, for the default names those that a
+    cohort ought to have; any other name is a slip of the hand.
+    """
+    known = [*sheet.columns, *dictionary]
+    problem = "is neither a column of the sheet nor a field of the dictionary"
+    listed = f"Columns are: {', '.join(sheet.columns)}"
+    return [
+        Fault(f"config: {setting}", f"{column!r} {problem}", suggestion(column, known) + listed)
+        for column in covariates
+        if column not in known
+    ]
+
+
 def measure_faults(
     setting: str | Sequence[str],
     adjust_for: Iterable[str],
     sheet: Sheet,
     dictionary: Mapping[str, Field],
 ) -> list[Fault]:
-    """What is wrong with the columns that ``statistics.measures`` and ``adjust_for`` name.
-
-    A covariate of the dictionary may be absent from the sheet, for the default names those that a
-    cohort ought to have; any other name is a slip of the hand.
-    """
-    faults = []
-    for column in adjust_for:
-        if column not in sheet.columns and column not in dictionary:
-            known = [*sheet.columns, *dictionary]
-            mend = f"{suggestion(column, known)}Columns are: {', '.join(sheet.columns)}"
-            problem = f"{column!r} is neither a column of the sheet nor a field of the dictionary"
-            faults.append(Fault("config: statistics.adjust_for", problem, mend))
+    """What is wrong with the columns that ``statistics.measures`` and ``adjust_for`` name."""
+    faults = covariate_faults("statistics.adjust_for", adjust_for, sheet, dictionary)
     if isinstance(setting, str):
         return faults
     columns = _compared(sheet.metadata)

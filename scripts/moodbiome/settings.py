@@ -1,7 +1,7 @@
 """The settings of a run, checked against their schema and against each other."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from moodbiome.dictionary import Field, read_dictionary
 from moodbiome.faults import Fault, NotRun, suggestion
 from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
-from moodbiome.measures import measure_faults
+from moodbiome.measures import covariate_faults, measure_faults
 from moodbiome.sheet import Sheet
 from moodbiome.strains import panel_species, strain_faults
 from moodbiome.visits import visit_faults
@@ -98,7 +98,7 @@ def check_against_sheet(
                 faults += _database_faults(database, place, reestimate)
     if "amplicon" in sequenced:
         faults += _primer_faults(settings["reads"]["primers"], folder / "primers.tsv")
-    faults += _read_length_faults(settings, sheet, manifest)
+    faults += _read_length_faults(settings, sequenced, manifest)
     faults += _signature_faults(settings["signature"]["taxa"])
     faults += _tree_faults(settings["diversity"]["tree"])
     faults += _more_faults(settings["signature"]["more"], folder / "evidence/concepts.tsv")
@@ -123,6 +123,12 @@ def check_against_sheet(
         *measure_faults(
             settings["statistics"]["measures"],
             settings["statistics"]["adjust_for"],
+            sheet,
+            dictionary,
+        ),
+        *covariate_faults(
+            "signature.evaluate.covariates",
+            settings["signature"]["evaluate"]["covariates"],
             sheet,
             dictionary,
         ),
@@ -161,14 +167,14 @@ def _nomenclature_faults(
 
 
 def _read_length_faults(
-    settings: dict[str, Any], sheet: Sheet, manifest: Mapping[str, Database]
+    settings: dict[str, Any], sequenced: Iterable[str], manifest: Mapping[str, Database]
 ) -> list[Fault]:
     """Databases that have k-mer distributions, but none for the read length asked for."""
     wanted = settings["profile"]["read_length_bp"]
     if not wanted or not settings["profile"]["reestimate"]:
         return []
     faults = []
-    for assay in dict.fromkeys(unit.assay for unit in sheet.units):
+    for assay in sequenced:
         database = settings["databases"].get(assay) or {}
         if database.get("path"):
             files = Path(database["path"]).glob("database*mers.kmer_distrib")

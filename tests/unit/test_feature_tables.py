@@ -21,6 +21,7 @@ from moodbiome.feature_tables import (
     read_feature_table,
     read_import,
 )
+from moodbiome.signature import concept_counts
 from moodbiome.tables import read_counts, write_biom, write_counts
 
 SAMPLES = ["S1", "S2"]
@@ -158,6 +159,82 @@ def test_genera_and_species_of_two_files_sum_to_the_same(tmp_path):
         assert rank_counts(imported, numbers, rank)[SAMPLES].sum().tolist() == [4, 4]
 
 
+def two_files(folder, genera, species):
+    header = "taxon\tS1\tS2\n"
+    files = {}
+    for rank, rows in (("genus", genera), ("species", species)):
+        files[rank] = folder / f"{rank}.tsv"
+        files[rank].write_text(header + "".join(f"{row}\t{n}\t{n}\n" for row, n in rows.items()))
+    return read_import(files, SAMPLES, {})
+
+
+@pytest.mark.parametrize(
+    ("genus", "species"),
+    [
+        ("Faecalibacterium", "Faecalibacterium prausnitzii"),
+        ("g__Faecalibacterium", "s__Faecalibacterium_prausnitzii"),
+        (
+            "d__Bacteria;p__Bacillota;g__Faecalibacterium",
+            "k__Bacteria;p__Firmicutes;g__Faecalibacterium;s__prausnitzii",
+        ),
+        ("d__Bacteria;p__Bacillota;g__Faecalibacterium", "Faecalibacterium prausnitzii"),
+    ],
+)
+def test_species_of_another_file_count_within_their_genus(tmp_path, genus, species):
+    imported, faults = two_files(tmp_path, {genus: 100, "unclassified": 7}, {species: 90})
+    assert not faults
+    names = {("genus", "Faecalibacterium"): 216851}
+    names["species", "Faecalibacterium prausnitzii"] = 853
+    numbers = number_taxa(imported, names)
+    tables = [rank_counts(imported, numbers, rank) for rank in ("genus", "species")]
+    taxa = pd.DataFrame({"concept": ["faecalibacterium"], "ncbi_ids": ["216851,853"]})
+    assert tables[1].loc[853, "S1"] == 90
+    assert concept_counts(*tables, taxa)["S1"].tolist() == [100]
+
+
+def test_ids_of_a_species_follow_it_below_its_genus(tmp_path):
+    files = {"genus": tmp_path / "g.tsv", "species": tmp_path / "s.tsv"}
+    files["genus"].write_text("genus\tS1\tS2\nDorea\t83\t1\n")
+    lineage = "k__Bacteria|p__Firmicutes|g__Dorea|s__Dorea_longicatena"
+    files["species"].write_text(
+        f"clade_name\tNCBI_tax_id\tS1\tS2\n{lineage}\t2|1239|189330|88431\t83\t1\n"
+    )
+    imported, faults = read_import(files, SAMPLES, {})
+    assert not faults
+    genus = (("genus", "Dorea"),)
+    assert number_taxa(imported, {("genus", "Dorea"): 189330}) == {
+        genus: 189330,
+        (*genus, ("species", "Dorea longicatena")): 88431,
+    }
+
+
+@pytest.mark.parametrize(
+    ("genus", "species", "above"),
+    [
+        ("Eubacterium", "[Eubacterium] rectale", {}),
+        ("Faecalibacterium", "s__Faecalibacterium_A prausnitzii", {}),
+        ("d__Bacteria;g__Bacillus", "d__Eukaryota;s__Bacillus rossius", {"domain": "Eukaryota"}),
+    ],
+)
+def test_a_species_of_another_genus_is_not_put_below_it(tmp_path, genus, species, above):
+    imported, faults = two_files(tmp_path, {genus: 5}, {species: 4})
+    assert not faults
+    (lineage,) = imported.by_rank["species"].lineages
+    assert dict(lineage[:-1]) == above
+
+
+def test_a_species_of_a_genus_that_stands_twice_must_say_which(tmp_path):
+    twice = {"f__A;g__Dorea": 5, "f__B;g__Dorea": 6}
+    imported, faults = two_files(tmp_path, twice, {"f__B;g__Dorea;s__Dorea formicigenerans": 4})
+    assert not faults
+    assert imported.by_rank["species"].lineages[0][0] == ("family", "B")
+    imported, (fault,) = two_files(tmp_path, twice, {"s__Dorea formicigenerans": 4})
+    assert imported is None
+    assert "species.tsv: has species of a genus that the genus table has twice: Dorea f" in str(
+        fault
+    )
+
+
 def test_numbers_are_the_tables_own_or_of_the_name_or_follow_from_the_lineage(tmp_path):
     imported, _ = read(tmp_path, PLAIN)
     numbers = number_taxa(imported, {("genus", "blautia"): 572511})
@@ -207,6 +284,12 @@ def test_wide_taxpasta_of_ids_is_of_the_rank_it_is_given_for(tmp_path):
         ("t\tS1\tS2\ng__A\t0\t0\n", "holds nothing but zeros"),
         ("t\tS1\tS2\n", "holds a header and no taxon"),
         ("", "is empty"),
+        (b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 20, "cannot be read (Error -3 while decomp"),
+        ("t,S1,S2\n" + "x" * 200_000 + ",1,1\n", "cannot be read (field larger than field limit"),
+        (
+            "taxid\tname\tS1\tS2\nASV1\tDorea\t1\t1\n841\tRoseburia\t1\t1\nGCF_1\tBlautia\t1\t1\n",
+            "row 2 (ASV1), row 4 (GCF_1): has a taxon id that is no whole number; write NCBI's",
+        ),
         (b"\xff\xfe\x00", "is neither text (UTF-8) nor BIOM"),
         (PLAIN.replace("\t30\t0", "\t30"), "row 2: has 2 cells under a header of 3"),
         ("t\tS1\tS2\nx;y;z\t1\t1\n", "has a lineage of unknown ranks; write k__"),

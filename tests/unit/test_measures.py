@@ -9,6 +9,7 @@ from moodbiome.measures import (
     CONFOUNDERS,
     KINDS,
     choose_measures,
+    covariate_faults,
     measure_faults,
     missing_confounders,
 )
@@ -72,6 +73,14 @@ def test_all_faults_of_named_columns_are_said_at_once():
 
 def test_the_default_covariates_may_be_absent_from_the_sheet():
     assert measure_faults("auto", ["age", "sex", "bmi"], SHEET, DICTIONARY) == []
+
+
+def test_a_misspelt_covariate_is_a_fault_of_its_setting():
+    names = ["site", "bmi", "agee"]
+    (fault,) = covariate_faults("signature.evaluate.covariates", names, SHEET, DICTIONARY)
+    assert fault.place == "config: signature.evaluate.covariates"
+    assert "'agee' is neither a column" in fault.problem
+    assert "did you mean 'age'?" in fault.mend
 
 
 def test_a_drug_class_counts_as_knowing_of_antidepressants():

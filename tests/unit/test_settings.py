@@ -111,6 +111,11 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
         ("statistics.trials", "no.tsv", "no.tsv: is missing; correct the path"),
         ("cohort.study", "studdy", "cohort.study: the sheet has no column 'studdy'"),
         ("cohort.study", "group", "cohort.study: is cohort.group too ('group')"),
+        (
+            "signature.evaluate.covariates",
+            ["age", "bmmi"],
+            "evaluate.covariates: 'bmmi' is neither a column of the sheet nor a field of the",
+        ),
         ("statistics.formula", "~ group + agee", "no column 'agee'; did you mean 'age'?"),
         ("statistics.formula", "~ log(bmi)", "no column 'bmi'; Columns are: group, age"),
     ],
@@ -161,6 +166,13 @@ def test_a_read_length_that_the_database_lacks_is_a_fault(
     assert said(100) == said(0) == []
     settings["profile"]["reestimate"] = False
     assert said(125) == []
+
+
+def test_a_read_length_is_held_against_databases_of_sequenced_assays_alone(settings, sheet):
+    settings["databases"]["shotgun"] |= {"path": "", "name": "standard-8"}
+    settings["profile"]["read_length_bp"] = 125
+    assert "is 125, but the shotgun" in str(check_against_sheet(settings, sheet, CONFIG)[0])
+    assert check_against_sheet(settings, sheet, CONFIG, ["shotgun"]) == []
 
 
 def test_genomes_to_build_from_must_be_there(settings, sheet, tmp_path):
