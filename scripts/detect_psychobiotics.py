@@ -44,6 +44,7 @@ for number, assay in enumerate(params.assays):
     ]
     samples = of_assay(cohort, assay)
     refused = why_unusable(samples)
+    imported = assay in params.imported
     found = detect_taxa(
         asked,
         read_tsv(snake_in.database_taxa[number], text=["name", "other_ids"]).set_index("taxon_id"),
@@ -52,10 +53,12 @@ for number, assay in enumerate(params.assays):
         refused,
         list(samples.index),
         rank=rank,
-        min_fragments=params.min_fragments,
+        # Every count of an imported table stands.
+        min_fragments=1 if imported else params.min_fragments,
         contaminants=set(contaminants["taxon_id"].dropna()),
         removed=params.contaminant_action == "remove",
         pile_ups=set(zip(flagged["sample"], flagged["taxon_id"], strict=True)),
+        imported=imported,
     )
     if assay == "amplicon":
         within = found["organism"].map(lambda genus: ", ".join(genera[genus]))

@@ -123,9 +123,10 @@ for number, assay in enumerate(params.assays):
     more_scores.append(as_rows(of_more, more).assign(assay=assay))
     resolved = resolve_members(labelled, labelled, database, params.nomenclature[assay])
     members = index_members(indices, resolved)
-    value = score_indices(genus, species, members, n_classified, **options)
+    is_imported = assay in params.imported
+    value = score_indices(genus, species, members, n_classified, imported=is_imported, **options)
     index_values.append(value.assign(assay=assay))
-    if assay in params.imported:
+    if is_imported:
         is_scored = score["status"] == "ok"
         said = score.loc[is_scored, "warning"]
         score.loc[is_scored, "warning"] = said.where(said == "", said + "; ") + IMPORTED

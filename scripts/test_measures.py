@@ -40,12 +40,6 @@ formula = params.formula
 subject = (split_formula(formula)[1] if formula else None) or params.subject or "subject"
 references = {params.group: params.reference} if params.group else {}
 
-
-def of_runs(refused):
-    """Rows of what was not run, from reasons by run."""
-    return [("sensitivity", f"{run_words(run)}: {reason}") for run, reason in refused.items()]
-
-
 measured, compared, notes = {}, {}, {}
 for assay, file in zip(params.assays, snake_in.counts, strict=True):
     counts = prokaryotes(read_counts(file))

@@ -90,6 +90,7 @@ def score_indices(
     refused: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     effective: pd.DataFrame | None = None,
+    imported: bool = False,
 ) -> pd.DataFrame:
     """Every index of every sample: ln((numerator + offset) / (denominator + offset)).
 
@@ -104,6 +105,8 @@ def score_indices(
         As given by `index_members`, with ids in the numbering of the database.
     limits
         Of it, ``min_classified`` is used.
+    imported
+        Whether `known` are the taxa of an imported table, whose database is not known.
 
     Returns
     -------
@@ -121,6 +124,7 @@ def score_indices(
     """
     least = (limits or Limits()).min_classified
     held = frozenset(known)
+    holder = "the imported table has" if imported else "the database holds"
     parts = []
     for index, members in indices.groupby("index", sort=False):
         joined = members.groupby("side")["ncbi_ids"].agg(lambda ids: ",".join(filter(None, ids)))
@@ -131,10 +135,12 @@ def score_indices(
         by_side = detectable.groupby(members["side"]).mean()
         lacking = by_side[by_side < MIN_DETECTABLE]
         too_few = "; ".join(
-            f"the database holds {detectable[members['side'] == side].sum()} of "
+            f"{holder} {detectable[members['side'] == side].sum()} of "
             f"{(members['side'] == side).sum()} members of the {side}, half are needed"
             for side in lacking.index
         )
+        if too_few and imported:
+            too_few += "; whether the others could have been found is not known"
         counts = concept_counts(genus, species, sides).astype(float)
         known_as = (
             counts if effective is None else concept_effective(genus, species, sides, effective)

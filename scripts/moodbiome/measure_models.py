@@ -29,7 +29,6 @@ from moodbiome.measures import kind_of
 
 MAIN = "main"
 RUNS = (MAIN, "without_antidepressants", "without_recent_antibiotics", "adjusted_for_stool")
-FEATURE_KINDS = ("taxon", "alpha_diversity", "signature")
 
 MEASURE_COLUMNS = [
     *("assay", "measure", "kind", "feature_kind", "feature", "name", "contrast"),
@@ -55,7 +54,7 @@ class Features(NamedTuple):
     Attributes
     ----------
     kind : str
-        One of `FEATURE_KINDS`.
+        Of {'taxon', 'alpha_diversity', 'signature'}.
     outcomes : DataFrame of shape (n_samples, n_features)
         Missing where a sample has no value.
     names : Series

@@ -10,8 +10,6 @@ from moodbiome.dictionary import CENSORING, Field, is_missing, parse_limited
 from moodbiome.faults import Fault, suggestion
 from moodbiome.sheet import Sheet
 
-AUTO = "auto"
-
 KINDS = {
     "symptoms": (
         *("phq9_total", "phq8_total", "hamd17_total", "hamd21_total", "hamd24_total"),

@@ -115,6 +115,7 @@ def detect_taxa(
     contaminants: Collection[int] = (),
     removed: bool = False,
     pile_ups: Collection[tuple[str, int]] = (),
+    imported: bool = False,
 ) -> pd.DataFrame:
     """Whether each sample has each organism of the panel, or how much of it would have been seen.
 
@@ -135,13 +136,16 @@ def detect_taxa(
     rank : {'genus', 'species'}
         Of `intervals`; an organism below it cannot be told.
     min_fragments
-        Fewest fragments of a detection.
+        Fewest fragments of a detection: as `intervals` were made with, or their limit is another.
     contaminants : collection of int
         Taxon ids that are flagged as contaminants.
     removed
         Whether the contaminants were taken out of the counts.
     pile_ups : collection of (sample, taxon id)
         Taxa whose fragments in the sample hold few distinct minimisers.
+    imported
+        Whether `database` is the taxa of an imported table: what it lacks may have been searched
+        for, or not.
 
     Returns
     -------
@@ -169,7 +173,7 @@ def detect_taxa(
             if sample in refused:
                 row |= {"call": NOT_ASSESSABLE, "reason": refused[sample]}
             elif concept not in ids:
-                row |= _without_taxon(concept in below, rank)
+                row |= _without_taxon(concept in below, rank, imported)
             elif cell is None:
                 row |= {"call": NOT_ASSESSABLE, "reason": "not in the feature tables"}
             else:
@@ -189,7 +193,11 @@ def detect_taxa(
 _MEASURED = ("fragments", "proportion", "low", "high", "detection_limit")
 
 
-def _without_taxon(is_below: bool, rank: str) -> dict[str, str]:
+def _without_taxon(is_below: bool, rank: str, imported: bool) -> dict[str, str]:
+    if imported:
+        what = f"no taxon for it at {rank} rank" if is_below else "no taxon for it"
+        reason = f"the imported table has {what}; whether it could have been found is not known"
+        return {"call": NOT_ASSESSABLE, "reason": reason}
     if not is_below:
         return {"call": NOT_IN_DATABASE, "reason": "the database has no taxon for it"}
     return {

@@ -12,10 +12,11 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moodbiome import figures
+from moodbiome.abundance_methods import CONSENSUS_METHODS
 from moodbiome.evaluation import BOTH, SCORE, WITHIN
 from moodbiome.evidence import shared_with_others
 from moodbiome.figures import Figure, Ordination, count_of, listed, method_name, plain
-from moodbiome.measures import linear_method, missing_confounders
+from moodbiome.measures import LINEAR_METHODS, linear_method, missing_confounders
 
 # 21 CFR 809.10(c)(2)(i): the words a product in the laboratory research phase must carry.
 RESEARCH_USE = "For Research Use Only. Not for use in diagnostic procedures."
@@ -48,7 +49,6 @@ MIN_WEIGHT_DETECTABLE = 0.5
 MIN_PERCENTILE_REFERENCE = 20
 RECALLED = "†"
 RECALLED_WORDS = f"{RECALLED} recalled, not looked up again"
-SMALL_GROUP = 175
 # Differences in single taxa between people with depression and controls, in standard deviations:
 # recalled from the literature, not looked up again.
 EXPECTED_SHIFTS = (0.2, 0.3)
@@ -552,7 +552,8 @@ def methods(
                 ),
             )
         )
-        if evaluated := signature.get("evaluate"):
+        evaluated = signature.get("evaluate")
+        if evaluated and config.get("cohort", {}).get("group"):
             text.append(
                 (
                     "Evaluation",
@@ -594,10 +595,14 @@ def methods(
                         "Power was estimated by "
                         f"{statistics['power']['simulations']:,} simulations a size of effect: the "
                         "residuals of the model were shuffled over the samples, and an effect was "
-                        "added to one group. Taxa had their fragments thinned, "
-                        "one tested taxon in ten at a time, and were tested by the primary method; "
-                        "scores and diversity were shifted, up "
-                        "and down."
+                        "added to one group. "
+                        + (
+                            "Taxa had their fragments thinned, one tested taxon in ten at a time, "
+                            "and were tested by the primary method; scores"
+                            if statistics["methods"][0] in LINEAR_METHODS
+                            else "Scores"
+                        )
+                        + " and diversity were shifted, up and down."
                     ),
                 )
             )
@@ -1432,24 +1437,6 @@ def _trials_table(report: Report) -> Table | None:
     return _as_table(shown, "Trials pooled", "results/statistics/trials_pooled.tsv")
 
 
-def _power_note(report: Report) -> str:
-    if _present(report.differential) is None or _present(report.metadata) is None:
-        return ""
-    usable = report.status.loc[report.status["status"] == "ok", "sample"].astype(str).tolist()
-    groups = _groups(report, list(dict.fromkeys(usable)))
-    sizes = groups.value_counts(sort=False)
-    sizes = sizes.drop([figures.NO_GROUP, figures.ALL_SAMPLES], errors="ignore")
-    if len(sizes) < 2 or sizes.min() >= SMALL_GROUP:
-        return ""
-    return (
-        f"The smallest group has {count_of(int(sizes.min()), 'sample')} with status ok. "
-        "Standardised differences of 0.2 to 0.3, as expected for single taxa, need about 175 to "
-        "390 samples a group for 80 % power; absence of a finding here is not evidence of absence."
-    )
-
-
-# As in moodbiome.abundance_methods, which takes seconds to import.
-CONSENSUS_METHODS = ("clr_bias_corrected", "ancombc2", "dirichlet_multinomial")
 _CALIBRATION = {
     "calibrated": "calibrated",
     "conservative": "conservative: finds less than it could",
@@ -2349,11 +2336,10 @@ def _axes_table(report: Report) -> Table | None:
         )
     if not rows:
         return None
-    first = table["metric"].iloc[0]
     return _as_table(
         pd.DataFrame(rows),
         "Taxa that go with the axes of the ordinations, strongest first",
-        f"results/diversity/loadings.{first}.tsv",
+        "results/diversity/loadings.<metric>.tsv",
     )
 
 
@@ -2415,24 +2401,30 @@ def _abstained(report: Report) -> Table | None:
 
 
 def _unseen_sentences(report: Report) -> list[str]:
-    """How much of the signature each assay's database cannot show, and which taxa."""
+    """How much of the signature each assay's database, or imported table, lacks, and which taxa."""
     resolution = _present(report.resolution)
     if resolution is None:
         return []
     sentences = []
+    imports = report.provenance.get("imports", {})
     for assay, members in resolution.groupby("assay", sort=False):
         concepts = members.drop_duplicates("concept")
         concepts = concepts.assign(size=concepts["weight"].abs())
         unseen = concepts[concepts["detectable"] == "no"]
-        words = f"Of the signature's weight, the {plain(str(assay))} database "
+        holder = "imported table" if assay in imports else "database"
+        words = f"Of the signature's weight, the {plain(str(assay))} {holder} "
         if unseen.empty:
             sentences.append(f"{words}has a taxon for all.")
             continue
         share = unseen["size"].sum() / concepts["size"].sum()
         names = unseen.sort_values(["size", "concept"], ascending=[False, True])["name"]
         names = names.str.replace(r" \(.*", "", regex=True)
+        lacking = f"no taxon for {_enumerated(list(names))}"
         sentences.append(
-            f"{words}cannot show {_share(share)}: it has no taxon for {_enumerated(list(names))}."
+            f"{words}lacks {_share(share)}: it has {lacking}; whether they could have been found "
+            "is not known."
+            if assay in imports
+            else f"{words}cannot show {_share(share)}: it has {lacking}."
         )
     return sentences
 

@@ -80,6 +80,11 @@ def test_what_cannot_be_told_has_a_reason_and_no_value():
     assert (table.loc["bad", "reason"] == "failed: no reads").all()
     lacking = "the database holds 0 of 1 members of the denominator, half are needed"
     assert table.loc[("good", "pair"), "reason"] == lacking
+    of_import = run(counts, known=(11, 12, 99), imported=True)
+    assert of_import.loc[("good", "pair"), "reason"] == (
+        "the imported table has 0 of 1 members of the denominator, half are needed; whether the "
+        "others could have been found is not known"
+    )
     assert table.loc[("good", "rest"), "status"] == "ok"
     assert table["value"].notna().sum() == 1
     assert (table["value"].isna() == (table["status"] == "abstained")).all()

@@ -23,6 +23,7 @@ from moodbiome.psychobiotics import (
     fit_kmers,
     panel_genera,
 )
+from moodbiome.uncertainty import counting_intervals
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE = ROOT / "config/evidence"
@@ -233,3 +234,21 @@ def test_a_genome_of_few_kmers_must_still_exclude_a_relative():
     row = call_strain(few, "X", LIMITS)
     assert row["call"] == "detected species"
     assert "take a smaller psychobiotics.scaled" in row["reason"]
+
+
+def test_an_imported_table_is_judged_by_its_counts_and_not_by_a_database():
+    """3 of 100,000 fragments are found: the limit of none there is 2.5 fragments."""
+    counts = pd.DataFrame({"name": "", "lineage": "", "S1": [3, 99_997]}, index=[1685, 5])
+    intervals = counting_intervals(counts)
+    found = taxa(intervals=intervals, samples=["S1"], min_fragments=1, imported=True).loc["S1"]
+    row = found.loc["bifidobacterium_breve"]
+    assert (row["call"], row["proportion"]) == ("detected species", 3e-5)
+    absent = found.loc[GROUP]
+    assert absent["call"] == NOT_DETECTED
+    assert absent["detection_limit"] == pytest.approx(2 * 2.5e-5, rel=0.02)
+    assert NOT_IN_DATABASE not in set(found["call"])
+    assert "database" not in " ".join(found["reason"])
+    lacking = (
+        "the imported table has no taxon for it; whether it could have been found is not known"
+    )
+    assert lacking in set(found["reason"])

@@ -524,6 +524,44 @@ def test_the_weight_that_a_database_cannot_show_is_said_with_its_taxa():
     assert "Of the signature's weight, the amplicon database has a taxon for all." in page
 
 
+def test_what_an_imported_table_lacks_is_not_laid_on_a_database():
+    rows = [("a", "Alistipes", "1", "yes", 0.5), ("b", "Blautia", "2", "no", -0.5)]
+    resolution = pd.DataFrame(rows, columns=["concept", "name", "asked", "detectable", "weight"])
+    given = {
+        "imports": {"shotgun": {"formats": {"taxa.tsv": "MetaPhlAn"}, "sha256": "0", "files": {}}}
+    }
+    report = replace(few(), resolution=resolution.assign(assay="shotgun"), provenance=given)
+    page = words(render(report, COHORT), *SIGNATURE)
+    assert (
+        "the shotgun imported table lacks 50 %: it has no taxon for Blautia; whether they could "
+        "have been found is not known."
+    ) in page
+    assert "shotgun database" not in page
+
+
+def test_flagged_genera_are_shown_without_other_settings_beside_them():
+    flagged = pd.DataFrame({"sample": ["A"], "assay": "shotgun", "rank": "genus", "name": "Gx"})
+    report = replace(few(), minimisers=flagged)
+    assert not reports._sensitivity_assays(report)
+    text = render(report, COHORT)
+    assert "may not be there (shotgun): Gx (in 1 sample)" in words(text, "sensitivity", "alpha")
+    assert 'id="sensitivity"' not in render(few(), COHORT)
+
+
+def test_methods_tell_of_groups_and_taxa_only_what_was_run():
+    config = settings()
+    config["cohort"]["group"] = "group"
+    text = dict(reports.methods(config, {}))
+    assert "Evaluation" in text
+    assert "Taxa had their fragments thinned" in text["Power"]
+    config["statistics"]["methods"] = ["prevalence"]
+    power = dict(reports.methods(config, {}))["Power"]
+    assert "Taxa had" not in power
+    assert power.endswith("one group. Scores and diversity were shifted, up and down.")
+    config["cohort"]["group"] = ""
+    assert not {"Evaluation", "Power"} & set(dict(reports.methods(config, {})))
+
+
 def test_indices_are_drawn_and_those_without_a_value_have_a_reason():
     rows = [
         ("S1", "butyrate_producers", -1.2, -1.5, -0.9, ""),
@@ -804,12 +842,6 @@ def test_consensus_structural_zeros_and_calibration_have_their_tables(bare):
     assert not {"Cu", "Fe"} & set(re.findall("Cu|Fe", agreed))
     apart = found[found.index("Structural zeros") :]
     assert "Fegroup, depressed against control240.5control0.0020.004" in apart
-
-
-def test_the_page_counts_the_methods_that_the_library_counts():
-    from moodbiome.abundance_methods import CONSENSUS_METHODS
-
-    assert reports.CONSENSUS_METHODS == CONSENSUS_METHODS
 
 
 def test_models_go_by_names_for_people(bare, small):

@@ -51,6 +51,7 @@ rule detect_psychobiotics:
     params:
         assays=ASSAYS,
         nomenclature={assay: config["databases"][assay]["nomenclature"] for assay in ASSAYS},
+        imported=IMPORTED,
         min_fragments=config["profile"]["min_fragments"],
         contaminant_action=config["controls"]["action"],
         limits=config["psychobiotics"]["limits"],
