@@ -11,8 +11,8 @@ each in a process of its own, start included, from reports to TSV without re-est
 writes one table of all taxa, this library a table of genera, then one for each of seven ranks.
 Processor seconds are what to compare on a shared machine. taxpasta 0.7 needs its own environment:
 
-    python -m venv /tmp/taxpasta && /tmp/taxpasta/bin/pip install taxpasta "pandera<0.21"
-    python benchmarks/merge_reports.py --taxpasta /tmp/taxpasta/bin/taxpasta
+    python -m venv .venv-taxpasta && .venv-taxpasta/bin/pip install taxpasta "pandera<0.21"
+    python benchmarks/merge_reports.py --taxpasta .venv-taxpasta/bin/taxpasta
 """
 
 import argparse
