@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from moodbiome.cohort import (
+    count_classified,
     of_assay,
     read_cohort,
     read_tsv,
@@ -57,10 +58,8 @@ for number, assay in enumerate(params.assays):
     genus = prokaryotes(read_counts(snake_in.genus[number]))
     species = read_counts(snake_in.species[number])
     intervals = [snake_in.genus_intervals[number], snake_in.species_intervals[number]]
-    assigned = features(genus).sum()
-    counted = ledger[ledger["assay"] == assay].set_index("sample")
-    # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-    n_classified = (counted["bacterial"] + counted["archaeal"]).combine(assigned, max)
+    taxa = features(genus)
+    n_classified = count_classified(ledger, assay, taxa)
     samples = of_assay(cohort, assay)
     usable = samples[samples["is_usable"]]
     labels = ["name", "lineage"]
@@ -79,7 +78,7 @@ for number, assay in enumerate(params.assays):
     if not reason and len(usable):
         of_parts = concept_counts(genus, species, resolved)
         resembles = reference_types(
-            *(of_parts.loc[detectable], assigned, reference, subtype_of),
+            *(of_parts.loc[detectable], taxa.sum(), reference, subtype_of),
             min_membership=params.min_membership,
             seed=params.seed,
         )

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import of_assay, read_cohort, read_tsv, require_usable, write_by_assay
+from moodbiome.cohort import (
+    count_classified,
+    of_assay,
+    read_cohort,
+    read_tsv,
+    require_usable,
+    write_by_assay,
+)
 from moodbiome.diversity import features
 from moodbiome.faults import NotRun
 from moodbiome.power import COLUMNS, estimate_power
@@ -20,7 +27,6 @@ tables, notes = {}, {}
 for assay, file in zip(params.assays, snake_in.counts, strict=True):
     taxa = features(prokaryotes(read_counts(file)))
     samples = of_assay(cohort, assay)
-    account = ledger[ledger["assay"] == assay].set_index("sample")
     score = scores[scores["assay"] == assay].set_index("sample")["score"]
     outcomes = {("signature_score", "all"): score}
     of_assay_alpha = alpha[alpha["assay"] == assay].set_index("sample")
@@ -32,8 +38,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
         table, reasons = estimate_power(
             samples[samples["is_usable"]],
             taxa,
-            # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-            (account["bacterial"] + account["archaeal"]).combine(taxa.sum(), max),
+            count_classified(ledger, assay, taxa),
             outcomes,
             **settings,
         )

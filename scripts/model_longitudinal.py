@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.cohort import left_out, of_assay, read_cohort, read_tsv, write_by_assay
+from moodbiome.cohort import (
+    count_classified,
+    left_out,
+    of_assay,
+    read_cohort,
+    read_tsv,
+    write_by_assay,
+)
 from moodbiome.diversity import ALPHA_METRICS, features
 from moodbiome.faults import NotRun
 from moodbiome.longitudinal import (
@@ -75,9 +82,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
 
     counts = prokaryotes(read_counts(file))
     taxa = features(counts)[usable.index]
-    account = ledger[ledger["assay"] == assay].set_index("sample")
-    # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-    total = (account["bacterial"] + account["archaeal"]).combine(taxa.sum(), max)
+    total = count_classified(ledger, assay, taxa)
     for method in TAXON_METHODS:
         relative = method == "clr_bias_corrected"
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from moodbiome.cohort import (
+    count_classified,
     left_out,
     of_assay,
     read_cohort,
@@ -37,7 +38,6 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
     counts = prokaryotes(read_counts(file))
     taxa = features(counts)
     samples = of_assay(cohort, assay)
-    account = ledger[ledger["assay"] == assay].set_index("sample")
     tables[assay], reasons, dropped = [], [], {}
     try:
         if not formula:
@@ -46,8 +46,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
         usable = samples[samples["is_usable"]]
         table, not_run, dropped = taxa_by_cohort(
             taxa,
-            # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-            (account["bacterial"] + account["archaeal"]).combine(taxa.sum(), max),
+            count_classified(ledger, assay, taxa),
             usable,
             study,
             formula,

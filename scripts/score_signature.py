@@ -6,7 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from moodbiome.classification import choose_confidence
-from moodbiome.cohort import of_assay, read_cohort, read_tsv, why_unusable, write_tsv
+from moodbiome.cohort import (
+    count_classified,
+    of_assay,
+    read_cohort,
+    read_tsv,
+    why_unusable,
+    write_tsv,
+)
 from moodbiome.diversity import features
 from moodbiome.evidence import read_table, resolution, resolve_members
 from moodbiome.indices import index_members, score_indices
@@ -73,17 +80,14 @@ for number, assay in enumerate(params.assays):
     named = (taxa, concepts, database, params.nomenclature[assay])
     resolutions.append(resolution(*named, params.profile).assign(assay=assay))
     genus = read_counts(snake_in.genus[number])
-    taxa_sum = features(prokaryotes(genus)).sum()
     intervals = [snake_in.genus_intervals[number], snake_in.species_intervals[number]]
-    counted = ledger[ledger["assay"] == assay].set_index("sample")
     samples = of_assay(cohort, assay)
     usable = samples[samples["is_usable"]]
     reference = []
     if params.group:
         reference = usable.index[usable[params.group] == params.reference].tolist()
     species = read_counts(snake_in.species[number])
-    # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-    n_classified = (counted["bacterial"] + counted["archaeal"]).combine(taxa_sum, max)
+    n_classified = count_classified(ledger, assay, features(prokaryotes(genus)))
     options = {
         "known": database.index,
         "seed": params.seed,

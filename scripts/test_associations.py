@@ -6,6 +6,7 @@ import pandas as pd
 
 from moodbiome.association import build_design, run_models
 from moodbiome.cohort import (
+    count_classified,
     left_out,
     of_assay,
     read_cohort,
@@ -28,8 +29,6 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
     counts = prokaryotes(read_counts(file))
     taxa = features(counts)
     samples = of_assay(cohort, assay)
-    account = ledger[ledger["assay"] == assay].set_index("sample")
-    prokaryotic = account["bacterial"] + account["archaeal"]
     tables[assay], notes[assay] = [], []
     try:
         if not formula:
@@ -38,8 +37,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
         design = build_design(samples[samples["is_usable"]], formula, references)
         table, not_run = run_models(
             taxa,
-            # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-            prokaryotic.combine(taxa.sum(), max),
+            count_classified(ledger, assay, taxa),
             design,
             names=counts["name"],
             methods=params.methods,

@@ -6,6 +6,7 @@ import pandas as pd
 
 from moodbiome.association import build_design
 from moodbiome.cohort import (
+    count_classified,
     left_out,
     of_assay,
     read_cohort,
@@ -45,9 +46,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
     counts = prokaryotes(read_counts(file))
     taxa = features(counts)
     samples = of_assay(cohort, assay)
-    account = ledger[ledger["assay"] == assay].set_index("sample")
-    # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
-    n_classified = (account["bacterial"] + account["archaeal"]).combine(taxa.sum(), max)
+    n_classified = count_classified(ledger, assay, taxa)
     measured[assay], compared[assay], notes[assay] = [], [], []
     given = {
         "n_classified": n_classified,

@@ -101,6 +101,35 @@ def left_out(analysis: str, dropped: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["analysis", "sample", "reason"])
 
 
+def count_classified(ledger: pd.DataFrame, assay: str, taxa: pd.DataFrame) -> pd.Series:
+    """Fragments classified as bacterial or archaeal, by sample: the denominator of shares of taxa.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        tables/ledger.tsv.
+    assay : str
+    taxa : DataFrame of shape (n_taxa, n_samples)
+        Counts of the bacterial and archaeal taxa of the assay.
+
+    Returns
+    -------
+    Series
+        As the ledger has it, or the sum of the taxa where that is larger.
+
+    Examples
+    --------
+    >>> ledger = pd.DataFrame({"sample": ["S1", "S2"], "assay": "shotgun",
+    ...                        "bacterial": [90, 50], "archaeal": [5, 0]})
+    >>> taxa = pd.DataFrame({"S1": [60, 30], "S2": [40, 11]})
+    >>> count_classified(ledger, "shotgun", taxa).to_dict()
+    {'S1': 95, 'S2': 51}
+    """
+    account = ledger[ledger["assay"] == assay].set_index("sample")
+    # Re-estimation hands fragments of the root down, so that taxa can exceed their domains.
+    return (account["bacterial"] + account["archaeal"]).combine(taxa.sum(), max)
+
+
 def summarise(notes: pd.DataFrame) -> pd.DataFrame:
     """Notes of ``not_run.tsv``, those about samples gathered into one an analysis and assay.
 
