@@ -26,7 +26,7 @@ Tables to results
 - evidence, signature           what has been published; the score of each sample
 - dirichlet, community_types    kinds of community, known ones and the cohort's own
 - evaluation                    how well the score tells the groups of a sheet apart
-- figures, report               what people see
+- figures, report               what people see; packages of a module a section
 
 Everywhere
 - faults, tools, software       what is wrong and how to mend it; running tools; their versions

@@ -8,6 +8,8 @@ import pytest
 
 from moodbiome import figures
 from moodbiome.figures import ALL_SAMPLES, NO_GROUP, Ordination, group_labels
+from moodbiome.figures.diversity import _point_labels
+from moodbiome.figures.drawing import group_channels
 
 CLASSIFIED = ["classified", "unclassified", "bacterial"]
 EFFECT = ["effect", "low", "high"]
@@ -184,7 +186,7 @@ def test_grouping_errors_are_named():
 
 def test_every_group_has_its_own_pair_of_colour_and_shape():
     names = [f"g{i:02d}" for i in range(figures.MAX_GROUPS)]
-    channels = figures._group_channels(names)
+    channels = group_channels(names)
     pairs = zip(
         channels["color"].to_dict()["scale"]["range"],
         channels["shape"].to_dict()["scale"]["range"],
@@ -242,7 +244,7 @@ def test_of_many_points_only_shared_places_are_labelled():
 def test_labels_evade_each_other_and_the_points():
     table = pd.DataFrame({"sample": ["left", "right"], "PC1": [0.0, 12.0], "PC2": 0.0})
     table["size"] = 70.0
-    labels = figures._point_labels(table, pd.Series([0, 1]), 1.0, [[-50.0, 50.0], [-50.0, 50.0]])
+    labels = _point_labels(table, pd.Series([0, 1]), 1.0, [[-50.0, 50.0], [-50.0, 50.0]])
     left, right = (row["PC1"] for row in labels.to_dict("records"))
     assert left < 0
     assert right > 12

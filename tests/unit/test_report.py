@@ -16,6 +16,9 @@ from moodbiome import report as reports
 from moodbiome.evaluation import evaluate
 from moodbiome.figures import Ordination
 from moodbiome.report import NotRun, Report, citation_url, forbidden_words, render, render_sample
+from moodbiome.report.references import reference_list, sources_cited
+from moodbiome.report.samples import _place_sentence
+from moodbiome.report.taxa import sensitivity_assays
 
 ROOT = Path(__file__).parents[2]
 COHORT = ROOT / "workflow" / "report" / "cohort.html.j2"
@@ -542,7 +545,7 @@ def test_what_an_imported_table_lacks_is_not_laid_on_a_database():
 def test_flagged_genera_are_shown_without_other_settings_beside_them():
     flagged = pd.DataFrame({"sample": ["A"], "assay": "shotgun", "rank": "genus", "name": "Gx"})
     report = replace(few(), minimisers=flagged)
-    assert not reports._sensitivity_assays(report)
+    assert not sensitivity_assays(report)
     text = render(report, COHORT)
     assert "may not be there (shotgun): Gx (in 1 sample)" in words(text, "sensitivity", "alpha")
     assert 'id="sensitivity"' not in render(few(), COHORT)
@@ -859,7 +862,7 @@ def test_models_go_by_names_for_people(bare, small):
 )
 def test_few_reference_samples_are_counted(score, place):
     row = pd.Series({"score": score, "percentile": 66.6})
-    sentence = reports._place_sentence(row, pd.Series(range(6)), "controls")
+    sentence = _place_sentence(row, pd.Series(range(6)), "controls")
     assert place in sentence
     assert "66" not in sentence
 
@@ -867,7 +870,7 @@ def test_few_reference_samples_are_counted(score, place):
 @pytest.mark.parametrize(("n", "has_percentile"), [(19, False), (20, True)])
 def test_a_percentile_needs_twenty_reference_samples(n, has_percentile):
     row = {"score": 2.0, "percentile": 66.6, "percentile_low": 45.2, "percentile_high": 83.4}
-    sentence = reports._place_sentence(pd.Series(row), pd.Series(range(n)), "controls")
+    sentence = _place_sentence(pd.Series(row), pd.Series(range(n)), "controls")
     text = f"percentile 67 of the {n} controls (95 % interval 45 to 83, for their number)"
     assert (text in sentence) == has_percentile
 
@@ -959,8 +962,8 @@ def test_claims_and_sources_from_memory_carry_a_dagger_and_its_legend(small, bar
 def test_every_source_can_be_cited(citation, year, identifier, in_table, in_references):
     row = {"source_id": "a", "citation": citation, "year": year, "doi_or_pmid": identifier}
     sources = pd.DataFrame([row | {"certainty": "verified"}])
-    assert reports._cited(sources)["a"].words == in_table
-    works = reports._references(replace(few(), sources=sources))["works"]
+    assert sources_cited(sources)["a"].words == in_table
+    works = reference_list(replace(few(), sources=sources))["works"]
     written = ["".join(p if isinstance(p, str) else p.text for p in parts) for parts in works]
     assert in_references in written
 

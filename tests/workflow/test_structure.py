@@ -1,7 +1,11 @@
 """The repository keeps its own rules: names, environments, locks."""
 
+import ast
 import csv
+import hashlib
 import re
+import shutil
+from functools import cache
 
 import pytest
 import yaml
@@ -34,6 +38,37 @@ def test_rule_script_and_log_share_a_name(rule):
 def test_every_script_belongs_to_a_rule_or_is_a_documented_command():
     commands = {"derive_evidence"}
     assert {path.stem for path in (ROOT / "scripts").glob("*.py")} - set(BLOCKS) == commands
+
+
+def fingerprints(scripts):
+    """The functions of the workflow that fingerprint the code of a step, on a folder of scripts."""
+    text = (RULES / "common.smk").read_text()
+    text = text[text.index("@cache\ndef imports_of") : text.index("# Looked up for every job")]
+    names = {"SCRIPTS": scripts, "ast": ast, "cache": cache, "hashlib": hashlib}
+    exec(text, names)
+    return names
+
+
+def test_every_module_of_a_package_is_in_the_fingerprint_of_the_steps_that_use_it():
+    library = ROOT / "scripts/moodbiome"
+    of_report = set(fingerprints(ROOT / "scripts")["sources_of"]("render_report"))
+    packages = [file.parent for file in library.glob("*/__init__.py")]
+    assert {package.name for package in packages} == {"figures", "report"}
+    for package in packages:
+        assert set(package.glob("*.py")) <= of_report
+    assert library / "evaluation.py" in of_report
+    assert library / "amplicon.py" not in of_report
+
+
+def test_an_edit_of_one_section_reruns_the_report_and_nothing_else(tmp_path):
+    scripts = shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    steps = [path.stem for path in scripts.glob("*.py")]
+    code = fingerprints(scripts)["code"]
+    before = {step: code(step) for step in steps}
+    section = scripts / "moodbiome/report/evidence.py"
+    section.write_text(section.read_text() + "# edited\n")
+    code = fingerprints(scripts)["code"]
+    assert [step for step in steps if code(step) != before[step]] == ["render_report"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)

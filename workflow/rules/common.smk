@@ -105,24 +105,32 @@ if workflow.remote_exec and config["databases"]["stage"] and "classify_reads" in
 
 @cache
 def imports_of(path):
-    """A source file, and the library modules that it imports."""
+    """A source file, and the library modules that it imports; of a package, what it makes public."""
     source, modules = path.read_bytes(), []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module == "moodbiome":
-            modules += [SCRIPTS / f"moodbiome/{name.name}.py" for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module.startswith("moodbiome."):
-            modules.append(SCRIPTS / f"{node.module.replace('.', '/')}.py")
-    return source, modules
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "moodbiome":
+            names = [f"{node.module}.{name.name}" for name in node.names]
+            # The library's own __init__.py tells of its modules, and is no code.
+            for name in names if node.module == "moodbiome" else [node.module, *names]:
+                place = SCRIPTS / name.replace(".", "/")
+                modules += [place.with_suffix(".py"), place / "__init__.py"]
+    return source, [module for module in modules if module.exists()]
 
 
-def code(script):
-    """Fingerprint of the library modules a script uses: as a param, it reruns steps whose code changed."""
+def sources_of(script):
+    """A script and the library modules it uses, as bytes by file."""
     waiting, sources = [SCRIPTS / f"{script}.py"], {}
     while waiting:
         path = waiting.pop()
         if path not in sources:
             sources[path], modules = imports_of(path)
             waiting += modules
+    return sources
+
+
+def code(script):
+    """Fingerprint of the library modules a script uses: as a param, it reruns steps whose code changed."""
+    sources = sources_of(script)
     return hashlib.sha256(b"".join(sources[path] for path in sorted(sources))).hexdigest()[:12]
 
 
