@@ -1,22 +1,15 @@
 """Classify a sample with Kraken2 (rule classify_reads)."""
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 
 from moodbiome.classification import choose_confidence, classify_sample
-from moodbiome.staging import StagingError, node_folder, staged
+from moodbiome.staging import StagingError, at_hand
 
 snake_in, params, log = snakemake.input, snakemake.params, Path(snakemake.log[0])
 files = [Path(file) for file in snake_in.database]
 try:
-    # Variables such as $TMPDIR mean something else on each node: they are filled in here.
-    if params.stage:
-        fingerprint = json.loads(Path(snake_in.fingerprint).read_text())
-        at_hand = staged(files, node_folder(params.stage), fingerprint)
-    else:
-        at_hand = nullcontext(files[0].parent)
-    with at_hand as database:
+    with at_hand(files, params.stage, Path(snake_in.fingerprint)) as database:
         profile = classify_sample(
             runs=[json.loads(Path(file).read_text()) for file in snake_in.clean],
             r1=list(snake_in.r1),

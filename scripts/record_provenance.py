@@ -3,30 +3,30 @@
 import json
 from pathlib import Path
 
-from moodbiome.classification import choose_confidence
+from moodbiome.classification import used_databases
 from moodbiome.database import sha256
 from moodbiome.software import python_versions, read_software
 
 checks = [json.loads(Path(file).read_text()) for file in snakemake.input.checks]
-databases = {
-    Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
-    for file in snakemake.input.databases
-}
+databases, confidence = used_databases(
+    snakemake.input.databases, snakemake.params.config["profile"]["confidence"]
+)
 software = read_software(snakemake.input.software)
-setting = snakemake.params.config["profile"]["confidence"]
+# The k-mers of all samples come from one environment.
+searched = [json.loads(Path(file).read_text()) for file in snakemake.input.kmers[:1]]
 outputs = [*snakemake.input.analyses, *snakemake.input.pages]
 provenance = {
     "inputs": {
         "reads": {file["file"]: file["sha256"] for check in checks for file in check["files"]},
         "samples": sha256(Path(snakemake.input.sheet)),
         "signature_taxa": sha256(Path(snakemake.input.taxa)),
-        **({"trials": sha256(Path(snakemake.input.trials))} if snakemake.input.trials else {}),
+        "given": {
+            setting: {file: sha256(Path(file)) for file in files}
+            for setting, files in snakemake.params.given.items()
+        },
     },
     "databases": databases,
-    "confidence": {
-        assay: choose_confidence(setting, database["files"]["hash.k2d"]["bytes"])
-        for assay, database in databases.items()
-    },
+    "confidence": confidence,
     "imports": {
         Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
         for file in snakemake.input.imports
@@ -36,6 +36,7 @@ provenance = {
     "versions": {
         **python_versions(),
         **{row["tool"]: row["version"] for row in software},
+        **{tool: found[tool] for found in searched for tool in ["sourmash"]},
     },
     "tools_provided_by": {row["tool"]: row["provided_by"] for row in software},
     "outputs": {file: sha256(Path(file)) for file in sorted(outputs)},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.classification import choose_confidence
+from moodbiome.classification import used_databases
 from moodbiome.cohort import read_tsv, summarise
 from moodbiome.community_types import read_types_table
 from moodbiome.evidence import read_table
@@ -32,9 +32,7 @@ visit = ["subject", "arm", "timepoint", "baseline", "from", "to", "outcome", "na
 longitudinal, changes, retention = [
     read_tsv(path, text=visit) for path in snake_in.longitudinal
 ] or [None] * 3
-databases = {
-    Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
-}
+databases, confidence = used_databases(snake_in.databases, params.config["profile"]["confidence"])
 names = ["feature", "study", "outcome", "variable", "level", "name"]
 meta_analyses = {
     Path(path).stem: read_tsv(path, text=names) for path in [*snake_in.pooled, *snake_in.trials]
@@ -107,12 +105,7 @@ report = Report(
             **{row["tool"]: row["version"] for row in software},
         },
         "seed": params.config["seed"],
-        "confidence": {
-            assay: choose_confidence(
-                params.config["profile"]["confidence"], database["files"]["hash.k2d"]["bytes"]
-            )
-            for assay, database in databases.items()
-        },
+        "confidence": confidence,
     },
     not_run=[NotRun(row.analysis, row.reason) for row in summarise(notes).itertuples()],
 )

@@ -1,11 +1,10 @@
 """Score every sample by the depression signature (rule score_signature)."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from moodbiome.classification import choose_confidence
+from moodbiome.classification import used_databases
 from moodbiome.cohort import (
     count_classified,
     of_assay,
@@ -43,18 +42,16 @@ concepts = read_table(Path(snake_in.concepts), "concepts")
 indices = read_table(Path(snake_in.indices), "indices")
 labelled = pd.concat([concepts, read_table(Path(snake_in.crosswalk), "crosswalk")])
 labelled = labelled[labelled["concept"].isin(indices["concept"])]
-databases = {
-    Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.databases
-}
+databases, confidence = used_databases(
+    snake_in.databases, params.made_with["profile"]["confidence"]
+)
 made = {
     assay: made_with(
         params.made_with,
         assay,
         taxa,
         database=database["sha256"],
-        confidence=choose_confidence(
-            params.made_with["profile"]["confidence"], database["files"]["hash.k2d"]["bytes"]
-        ),
+        confidence=confidence[assay],
     )
     for assay, database in databases.items()
 }

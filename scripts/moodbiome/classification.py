@@ -1,9 +1,7 @@
-"""Classifying one sample with Kraken2, and holding its report against what it was given.
+"""Classifying one sample with Kraken2, and holding its report against what it was given."""
 
-Only the standard library: it runs once a sample.
-"""
-
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,27 @@ def choose_confidence(setting: float | str, table_bytes: int) -> float:
     if not isinstance(setting, str):
         return float(setting)
     return next(value for least, value in CONFIDENCE_BY_TABLE_BYTES if table_bytes >= least)
+
+
+def used_databases(
+    files: Iterable[str], setting: float | str
+) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+    """Fingerprints of a run's databases, and the confidence used with each, by assay.
+
+    Parameters
+    ----------
+    files
+        ``database.<assay>.json``, as rule fingerprint_database writes them.
+    setting
+        As for `choose_confidence`.
+    """
+    databases = {
+        Path(file).name.split(".")[1]: json.loads(Path(file).read_text()) for file in files
+    }
+    return databases, {
+        assay: choose_confidence(setting, database["files"]["hash.k2d"]["bytes"])
+        for assay, database in databases.items()
+    }
 
 
 def classify_sample(

@@ -4,10 +4,12 @@ import re
 import sys
 from array import array
 from dataclasses import dataclass, field
-from operator import add, sub
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 RANK_CODES = {
     "domain": "D",
@@ -30,6 +32,12 @@ _NCBI_DOMAINS = {2: "Bacteria", 2157: "Archaea", 2759: "Eukaryota", 10239: "Viru
 _MAIN = "".join(RANK_CODES.values())
 _VIRUS_ENDINGS = {"viricota": "P", "viricetes": "C", "virales": "O", "viridae": "F"}
 _INDENT = 2
+_TAB, _NEWLINE, _SPACE, _ZERO = (np.uint8(ord(character)) for character in "\t\n 0")
+_POINT = np.uint8(ord(".") - ord("0") + 256)
+# Numbers with fewer fit into 64 bits.
+_MAX_DIGITS = 19
+_WHOLE = "a whole number of 0 or more"
+_Ints = NDArray[np.int64]
 # Percentages have two decimals: half a unit of the last, and a little for other rounding rules.
 _PERCENT_TOLERANCE = 0.0051
 
@@ -197,80 +205,103 @@ def parse_report(text: str, source: str, fragments: int | None = None) -> Report
         raise ValueError(
             f"{source}, line {line}: carriage return found; convert the file to Unix line ends"
         )
-    percent, clade, direct, minimizers, distinct, ranks, taxon_id, labels = _columns(text, source)
+    data = text.encode()
+    starts, ends = _cells(data, text, source)
+    cells = zip(starts[-3].tolist(), ends[-1].tolist(), strict=True)
+    labels = [data[start:end] for start, end in cells]
+    numbers = list(map(_LABELS.__getitem__, labels))
+    rows = _LABELS.rows[numbers]
+    taxon_id, ranks, names = rows["taxon_id"], rows["rank"].tolist(), rows["name"].tolist()
+    percent = _percentages(data, starts[0], ends[0], source)
+    counts = _integers(data, starts[1:-3], ends[1:-3], source)
+    if (taxon_id < 0).any():
+        line = int((taxon_id < 0).argmax())
+        value = labels[line].split(b"\t")[1].decode()
+        _refuse_number(source, line + 1, len(starts) - 1, value, _WHOLE)
 
     unclassified = 0
-    skipped = 0
-    if ranks[0] == "U":
-        unclassified, skipped = clade[0], 1
-        if direct[0] != unclassified:
+    skipped = int(ranks[0] == "U")
+    if skipped:
+        unclassified, direct = counts[:2, 0].tolist()
+        if direct != unclassified:
             raise ValueError(
-                f"{source}, line 1: unclassified counts {clade[0]} in column 2 but {direct[0]} "
+                f"{source}, line 1: unclassified counts {unclassified} in column 2 but {direct} "
                 f"in column 3; they must be equal"
             )
     _check_ranks(ranks, skipped, source)
-    total = unclassified + (clade[skipped] if len(clade) > skipped else 0)
-    _check_percent(percent, clade, total, source)
+    total = unclassified + int(counts[0, skipped:][:1].sum())
+    _check_percent(percent, counts[0], total, source)
 
-    if skipped:
-        for column in (clade, direct, taxon_id, ranks, labels, minimizers, distinct):
-            if column is not None:
-                del column[0]
+    del ranks[:skipped], names[:skipped]
+    taxon_id, counts = taxon_id[skipped:], counts[:, skipped:]
     first_line = 1 + skipped
-    names = [sys.intern(label.lstrip(" ")) for label in labels]
-    depth, parent = _tree(labels, names, source, first_line)
+    depth, parent = _tree(rows["indent"][skipped:], names, source, first_line)
     _check_unique(taxon_id, source, first_line)
-    _check_sums(clade, direct, parent, names, source, first_line)
+    _check_sums(counts[0], counts[1], parent, names, source, first_line)
     if fragments is not None and total != fragments:
         raise ValueError(
             f"{source}: the report counts {total} fragments, but {fragments} were given to "
             f"Kraken2; run Kraken2 again"
         )
-    _name_domains(ranks, taxon_id, names)
     if not all(rank[:1].isalpha() for rank in set(ranks)):
-        _restore_letters(ranks, names, parent, source, first_line)
+        _restore_letters(ranks, names, parent.tolist(), source, first_line)
     return Report(
-        unclassified=unclassified,
-        taxon_id=taxon_id,
-        rank=list(map(sys.intern, ranks)),
-        name=names,
-        depth=depth,
-        parent=parent,
-        clade=clade,
-        direct=direct,
-        minimizers=minimizers,
-        distinct_minimizers=distinct,
+        unclassified,
+        _compact("q", taxon_id),
+        ranks,
+        names,
+        _compact("i", depth),
+        _compact("i", parent),
+        *(_compact("q", column) for column in counts),
     )
 
 
-def _columns(
-    text: str, source: str
-) -> tuple[
-    list[float],
-    "array[int]",
-    "array[int]",
-    "array[int] | None",
-    "array[int] | None",
-    list[str],
-    "array[int]",
-    list[str],
-]:
-    """Split the text into typed columns, in the order of an eight-column report."""
-    n_lines = text.count("\n")
-    width = text.count("\t", 0, text.index("\n")) + 1
-    # One flat list, not a list a line: a report has thousands of lines and a cohort of reports.
-    # Line ends are cells too: at equal distances, all lines have as many columns as the first.
-    cells = text.replace("\n", "\t\n\t").split("\t")
-    if width not in (6, 8) or cells[width :: width + 1] != ["\n"] * n_lines:
+class _Labels(dict[bytes, int]):
+    """What stands behind the counts of a line, and the row of `rows` that tells what it says.
+
+    The lines of a taxon are equal in all reports of a database but for their counts, so each is
+    taken apart once in a process, and its text is kept once. The taxon id is -1 if it is none.
+    """
+
+    def __init__(self) -> None:
+        fields = [("taxon_id", "q"), ("indent", "q"), ("rank", "O"), ("name", "O")]
+        self.rows = np.empty(1024, dtype=fields)
+
+    def __missing__(self, label: bytes) -> int:
+        rank, taxon, text = label.decode().split("\t")
+        name = text.lstrip(" ")
+        taxon_id = int(taxon) if taxon.isdecimal() and len(taxon) < _MAX_DIGITS else -1
+        if _NCBI_DOMAINS.get(taxon_id) == name and rank[:1] in ("R", "", "1", "2"):
+            rank = "D"
+        row = len(self)
+        if row == len(self.rows):
+            self.rows = np.resize(self.rows, 2 * row)
+        self.rows[row] = taxon_id, len(text) - len(name), sys.intern(rank), name
+        self[label] = row
+        return row
+
+
+_LABELS = _Labels()
+
+
+def _compact(typecode: str, values: _Ints) -> "array[int]":
+    return array(typecode, values.astype(typecode).tobytes())
+
+
+def _cells(data: bytes, text: str, source: str) -> tuple[_Ints, _Ints]:
+    """Where cells start and end, in bytes: two arrays with a row a column and a column a line."""
+    characters = np.frombuffer(data, dtype=np.uint8)
+    n_lines = data.count(b"\n")
+    width = data.count(b"\t", 0, data.index(b"\n")) + 1
+    ends = np.flatnonzero(characters - _TAB <= _NEWLINE - _TAB)
+    # At equal distances, all lines have as many columns as the first.
+    is_even = (
+        len(ends) == n_lines * width and (characters[ends[width - 1 :: width]] == _NEWLINE).all()
+    )
+    if width not in (6, 8) or not is_even:
         _refuse_width(text, source)
-    columns = [cells[column : -1 : width + 1] for column in range(width)]
-    percent = _numbers(columns[0], source)
-    clade, direct, *minimizers = (
-        _integers(columns[column], column + 1, source) for column in range(1, width - 3)
-    )
-    seen, distinct = minimizers or (None, None)
-    taxon_id = _integers(columns[-2], width - 1, source)
-    return percent, clade, direct, seen, distinct, columns[-3], taxon_id, columns[-1]
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return starts.reshape(n_lines, width).T, ends.reshape(n_lines, width).T
 
 
 def _refuse_width(text: str, source: str) -> NoReturn:
@@ -284,29 +315,45 @@ def _refuse_width(text: str, source: str) -> NoReturn:
     )
 
 
-def _numbers(values: list[str], source: str) -> list[float]:
-    try:
-        return list(map(float, values))
-    except ValueError:
-        for line, value in enumerate(values, 1):
-            try:
-                float(value)
-            except ValueError:
-                _refuse_number(source, line, 1, value, "a percentage")
-        raise
-
-
-def _integers(values: list[str], column: int, source: str) -> "array[int]":
-    # int() alone would accept "1_000", " 7" and "-7".
-    if "".join(values).isdecimal():
+def _percentages(data: bytes, starts: _Ints, ends: _Ints, source: str) -> NDArray[np.float64]:
+    """The first column. Kraken2 writes six characters; what is not of this form is read alone."""
+    cells = np.frombuffer(data, dtype=np.uint8)[ends[:, None] - np.arange(6, 0, -1)]
+    is_space = cells == _SPACE
+    digits = np.where(is_space, 0, cells - _ZERO)
+    is_point = digits[:, 3] == _POINT
+    digits[:, 3] = 0
+    plain = (ends - starts == 6) & is_point & (digits <= 9).all(axis=1)
+    # Spaces may only lead.
+    plain &= ~is_space[:, 2:].any(axis=1) & (is_space[:, 0] | ~is_space[:, 1])
+    percent = digits @ np.array([100, 10, 1, 0, 0.1, 0.01])
+    for line in np.flatnonzero(~plain).tolist():
+        value = data[starts[line] : ends[line]].decode()
         try:
-            return array("q", map(int, values))
-        except (ValueError, OverflowError):
-            pass
-    for line, value in enumerate(values, 1):
-        if not value.isdecimal() or int(value) >= 2**63:
-            _refuse_number(source, line, column, value, "a whole number of 0 or more")
-    raise AssertionError("unreachable: some value was refused above")
+            percent[line] = float(value)
+        except ValueError:
+            _refuse_number(source, line + 1, 1, value, "a percentage")
+    return percent
+
+
+def _integers(data: bytes, starts: _Ints, ends: _Ints, source: str) -> _Ints:
+    """The columns after the first, from their digits; shape as that of `starts` and `ends`."""
+    characters = np.frombuffer(data, dtype=np.uint8)
+    shape, last = starts.shape, ends.ravel() - 1
+    lengths = last + 1 - starts.ravel()
+    digits = characters[last] - _ZERO
+    refused = (digits > 9) | (lengths < 1) | (lengths >= _MAX_DIGITS)
+    values = digits.astype(np.int64)
+    longer = np.arange(len(last))
+    for place in range(1, min(int(lengths.max()), _MAX_DIGITS)):
+        longer = longer[lengths[longer] > place]
+        digits = characters[last[longer] - place] - _ZERO
+        refused[longer] |= digits > 9
+        values[longer] += digits * np.int64(10**place)
+    if refused.any():
+        column, line = np.argwhere(refused.reshape(shape))[0].tolist()
+        value = data[starts[column, line] : ends[column, line]].decode()
+        _refuse_number(source, line + 1, column + 2, value, _WHOLE)
+    return values.reshape(shape)
 
 
 def _refuse_number(source: str, line: int, column: int, value: str, wanted: str) -> NoReturn:
@@ -331,42 +378,38 @@ def _check_ranks(ranks: list[str], skipped: int, source: str) -> None:
         )
 
 
-def _check_percent(percent: list[float], clade: "array[int]", total: int, source: str) -> None:
+def _check_percent(percent: NDArray[np.float64], clade: _Ints, total: int, source: str) -> None:
     if not total:
         return
-    scale = 100 / total
-    # Each is compared, since the largest of numbers with a nan among them may be any.
-    difference = map(abs, map(sub, percent, map(scale.__mul__, clade)))
-    if all(map(_PERCENT_TOLERANCE.__ge__, difference)):
-        return
-    for line, (share, count) in enumerate(zip(percent, clade, strict=True), 1):
-        if not abs(share - scale * count) <= _PERCENT_TOLERANCE:
-            raise ValueError(
-                f"{source}, line {line}: {share:.2f} % is written, but {count} of {total} "
-                f"fragments (unclassified + root) are {scale * count:.2f} %; the report was cut "
-                f"or edited, run Kraken2 again"
-            )
+    expected = clade * (100 / total)
+    # Not `>`, which is false where a percentage is no number.
+    differs = ~(np.abs(percent - expected) <= _PERCENT_TOLERANCE)
+    if differs.any():
+        line = int(differs.argmax())
+        raise ValueError(
+            f"{source}, line {line + 1}: {percent[line]:.2f} % is written, but {clade[line]} of "
+            f"{total} fragments (unclassified + root) are {expected[line]:.2f} %; the report was "
+            f"cut or edited, run Kraken2 again"
+        )
 
 
-def _tree(
-    labels: list[str], names: list[str], source: str, first_line: int
-) -> tuple["array[int]", "array[int]"]:
+def _tree(indents: _Ints, names: list[str], source: str, first_line: int) -> tuple[_Ints, _Ints]:
     """Depth and parent of every node, from the indent of its name."""
-    indents = list(map(sub, map(len, labels), map(len, names)))
-    if any(indent % _INDENT for indent in set(indents)):
-        odd = next(node for node, indent in enumerate(indents) if indent % _INDENT)
-        _refuse_indent(indents[odd], 0, names[odd], source, odd + first_line)
-    depth = array("i", [indent // _INDENT for indent in indents])
-    parent = array("i", [-1] * len(depth))
-    path = [0] * (max(depth, default=0) + 1)
-    previous = -1
-    for node, level in enumerate(depth):
-        if not 0 < level <= previous + 1 and (node or level):
-            _refuse_indent(indents[node], previous, names[node], source, node + first_line)
-        path[level] = node
-        if level:
-            parent[node] = path[level - 1]
-        previous = level
+    depth = indents // _INDENT
+    previous = np.concatenate([[-1], depth[:-1]])
+    nodes = np.arange(len(depth))
+    refused = (indents % _INDENT > 0) | (depth > previous + 1) | ((depth == 0) & (nodes > 0))
+    if refused.any():
+        odd = int(
+            (indents % _INDENT > 0).argmax() if (indents % _INDENT).any() else refused.argmax()
+        )
+        _refuse_indent(indents[odd], previous[odd], names[odd], source, odd + first_line)
+    # A node's parent is the last node before it that is one step nearer to the root.
+    keys = np.sort(depth * len(depth) + nodes)
+    above = keys[np.searchsorted(keys, keys - len(depth)) - 1]
+    parent = np.empty_like(depth)
+    parent[keys % max(len(depth), 1)] = above % max(len(depth), 1)
+    parent[:1] = -1
     return depth, parent
 
 
@@ -380,11 +423,12 @@ def _refuse_indent(indent: int, previous: int, name: str, source: str, line: int
     raise ValueError(f"{source}, line {line}: {name!r} has {reason}; lines are missing or edited")
 
 
-def _check_unique(taxon_id: "array[int]", source: str, first_line: int) -> None:
-    if len(set(taxon_id)) == len(taxon_id):
+def _check_unique(taxon_id: _Ints, source: str, first_line: int) -> None:
+    ordered = np.sort(taxon_id)
+    if (ordered[1:] != ordered[:-1]).all():
         return
     first: dict[int, int] = {}
-    for line, taxon in enumerate(taxon_id, first_line):
+    for line, taxon in enumerate(taxon_id.tolist(), first_line):
         if taxon in first:
             raise ValueError(
                 f"{source}, line {line}: taxon id {taxon} stands already in line {first[taxon]}; "
@@ -394,36 +438,22 @@ def _check_unique(taxon_id: "array[int]", source: str, first_line: int) -> None:
 
 
 def _check_sums(
-    clade: "array[int]",
-    direct: "array[int]",
-    parent: "array[int]",
-    names: list[str],
-    source: str,
-    first_line: int,
+    clade: _Ints, direct: _Ints, parent: _Ints, names: list[str], source: str, first_line: int
 ) -> None:
-    children = [0] * len(clade)
-    for above, count in zip(parent[1:], clade[1:], strict=True):
-        children[above] += count
-    if list(map(add, direct, children)) == clade.tolist():
-        return
-    for node, (count, own, below) in enumerate(zip(clade, direct, children, strict=True)):
-        if count != own + below:
-            raise ValueError(
-                f"{source}, line {node + first_line}: {names[node]!r} counts {count} fragments, "
-                f"but {own} at the taxon and {below} at its children are {own + below}; the "
-                f"report was cut or edited, run Kraken2 again"
-            )
-
-
-def _name_domains(ranks: list[str], taxon_id: "array[int]", names: list[str]) -> None:
-    for taxon in _NCBI_DOMAINS.keys() & set(taxon_id):
-        node = taxon_id.index(taxon)
-        if names[node] == _NCBI_DOMAINS[taxon] and ranks[node][:1] in ("R", "", "1", "2"):
-            ranks[node] = "D"
+    below = np.zeros_like(clade)
+    np.add.at(below, parent[1:], clade[1:])
+    wrong = np.flatnonzero(clade != direct + below)
+    if len(wrong):
+        node = int(wrong[0])
+        raise ValueError(
+            f"{source}, line {node + first_line}: {names[node]!r} counts {clade[node]} fragments, "
+            f"but {direct[node]} at the taxon and {below[node]} at its children are "
+            f"{direct[node] + below[node]}; the report was cut or edited, run Kraken2 again"
+        )
 
 
 def _restore_letters(
-    ranks: list[str], names: list[str], parent: "array[int]", source: str, first_line: int
+    ranks: list[str], names: list[str], parent: list[int], source: str, first_line: int
 ) -> None:
     """Put back, in place, the letters that Kraken2 lost; refuse what does not follow for sure.
 

@@ -17,8 +17,7 @@ from moodbiome.signature import Outside
 FORMAT = "moodbiome signature reference 1"
 
 _SETTINGS = {
-    "profile": ("min_hit_groups", "reestimate", "min_fragments", "read_length_bp", "minimisers"),
-    "controls": ("action",),
+    "profile": ("min_hit_groups", "reestimate", "min_fragments", "read_length_bp"),
     "signature": ("offset", "profile"),
 }
 
@@ -56,6 +55,13 @@ def made_with(
         for section, keys in _SETTINGS.items()
         for key in keys
     }
+    # Their limits count only where what they find leaves the tables.
+    for name, what, action in (
+        ("profile.minimisers", settings["profile"]["minimisers"], "drop"),
+        ("controls", settings["controls"], "remove"),
+    ):
+        limits = what if what["action"] == action else {"action": what["action"]}
+        found |= {f"{name}.{key}": value for key, value in limits.items()}
     if assay == "amplicon":
         found["reads.primers"] = settings["reads"]["primers"]
     weights = taxa.set_index("concept")[f"weight_{settings['signature']['profile']}"]

@@ -20,6 +20,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -71,6 +72,30 @@ def node_folder(setting: str) -> Path:
     if kind.startswith(_NETWORK):
         raise StagingError(f"databases.stage: {folder} is shared between nodes ({kind}); {_MEND}")
     return folder
+
+
+def at_hand(
+    files: Sequence[Path], setting: str, fingerprint: Path
+) -> contextlib.AbstractContextManager[Path]:
+    """A database's folder: where its files lie, or the node's copy if there is to be one.
+
+    Parameters
+    ----------
+    files
+        Of the database.
+    setting
+        `databases.stage`; empty to read the files where they lie.
+    fingerprint
+        File with what `moodbiome.database.fingerprint` gave.
+
+    Raises
+    ------
+    StagingError
+        As `node_folder` and `staged`.
+    """
+    if not setting:
+        return contextlib.nullcontext(files[0].parent)
+    return staged(files, node_folder(setting), json.loads(fingerprint.read_text()))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """References of an earlier run."""
 
+import copy
 import json
 
 import numpy as np
@@ -29,10 +30,9 @@ TAXA = pd.DataFrame(
 )
 SETTINGS = {
     "reads": {"primers": "auto"},
-    "profile": dict.fromkeys(
-        ("min_hit_groups", "reestimate", "min_fragments", "read_length_bp", "minimisers"), 2
-    ),
-    "controls": {"action": "flag"},
+    "profile": dict.fromkeys(("min_hit_groups", "reestimate", "min_fragments", "read_length_bp"), 2)
+    | {"minimisers": {"min_distinct": 2000, "action": "flag"}},
+    "controls": {"method": "prevalence", "threshold": 0.1, "action": "flag"},
     "signature": {"offset": 0.0001, "profile": "evidence"},
 }
 HERE = made_with(SETTINGS, "shotgun", TAXA, database="ab", confidence=0.1)
@@ -55,6 +55,22 @@ def score(genus, samples, **options):
     return score_samples(
         *(table, table.iloc[:0], TAXA, totals, known), seed=1, limits=limits, **options
     )
+
+
+@pytest.mark.parametrize(
+    ("section", "limit", "action"),
+    [("controls", "threshold", "remove"), ("minimisers", "min_distinct", "drop")],
+)
+def test_limits_count_where_what_they_find_leaves_the_tables(section, limit, action):
+    def here(**changes):
+        settings = copy.deepcopy(SETTINGS)
+        part = settings["controls"] if section == "controls" else settings["profile"][section]
+        part |= changes
+        return made_with(settings, "shotgun", TAXA, database="ab", confidence=0.1)
+
+    assert here(**{limit: 7}) == HERE
+    (said,) = differences(here(action=action, **{limit: 7}), here(action=action, **{limit: 8}))
+    assert said.endswith(f"{section}.{limit} is 7 there and 8 here")
 
 
 def test_a_reference_of_an_earlier_run_places_samples_as_if_it_were_of_this_one(genus, tmp_path):

@@ -68,6 +68,18 @@ STRAIN_FILES = sorted(
         for file in (strain.genome, *strain.decoys)
     }
 )
+# Files that the settings name, beside the sheet: the run's provenance holds their SHA-256.
+GIVEN = {
+    setting: [file for file in files if file]
+    for setting, files in {
+        "signature.more": config["signature"]["more"],
+        "signature.reference_table": [config["signature"]["reference_table"]],
+        "diversity.tree": [config["diversity"]["tree"]],
+        "statistics.trials": [config["statistics"]["trials"]],
+        "psychobiotics.strains": [config["psychobiotics"]["strains"], *STRAIN_FILES],
+    }.items()
+    if any(files)
+}
 MULTIQC = RUNS and (
     config["report"]["multiqc"] == "always"
     or config["report"]["multiqc"] == "auto"

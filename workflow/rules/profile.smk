@@ -59,6 +59,7 @@ rule measure_sensitivity:
         min_hit_groups=config["profile"]["min_hit_groups"],
         min_fragments=config["profile"]["min_fragments"],
         minimisers=config["profile"]["minimisers"],
+        stage=config["databases"]["stage"],
         code=code("measure_sensitivity"),
     script:
         "../../scripts/measure_sensitivity.py"

@@ -171,7 +171,8 @@ rule record_provenance:
         imports=expand("results/provenance/import.{assay}.json", assay=IMPORTED),
         sheet=config["samples"],
         taxa=EVIDENCE,
-        trials=config["statistics"]["trials"] or [],
+        given=[file for files in GIVEN.values() for file in files],
+        kmers=strain_kmers,
     output:
         "results/provenance/run.json",
     log:
@@ -180,6 +181,7 @@ rule record_provenance:
         "../../envs/python.yaml"
     params:
         config=config,
+        given=GIVEN,
         code=code("record_provenance"),
     script:
         "../../scripts/record_provenance.py"
