@@ -39,7 +39,10 @@ if "keep" in sys.argv:
 found = json.loads(Path(database, "fingerprint.json").read_text())
 with staging.staged(files, Path(folder), found) as local:
     read = [(local / file.name).read_bytes() == file.read_bytes() for file in files]
-    Path(folder, "in." + name).write_text(f"{{local.stat().st_ino}} {{all(read)}}")
+    # Renamed when written, as others wait for it.
+    whole = Path(folder, "part." + name)
+    whole.write_text(f"{{local.stat().st_ino}} {{all(read)}}")
+    whole.rename(Path(folder, "in." + name))
     while not Path(folder, "leave." + name).exists():
         time.sleep(0.01)
 """
