@@ -35,7 +35,8 @@ from moodbiome.uncertainty import effective_counts
 
 snake_in, params = snakemake.input, snakemake.params
 ledger = read_tsv(snake_in.ledger)
-cohort = read_cohort(snake_in.status, snake_in.metadata, params.group)
+subject = params.subject or "subject"
+cohort = read_cohort(snake_in.status, snake_in.metadata, params.group, subject)
 scores = read_tsv(snake_in.scores)
 parts, types, phyla, reference = (
     read_types_table(Path(getattr(snake_in, kind)), kind)
@@ -109,7 +110,7 @@ for number, assay in enumerate(params.assays):
     tests[assay] = [
         contrast(
             *(score, found[column].where(found[column] != ""), samples),
-            *(params.group, params.reference),
+            *(params.group, params.reference, subject),
         ).assign(typing=typing)
         for typing, column in (("reference", "reference_type"), ("cohort", "cohort_type"))
         if typing == "reference" or len(own)

@@ -26,7 +26,8 @@ from moodbiome.tables import prokaryotes, read_counts
 
 snake_in, output, params = snakemake.input, snakemake.output, snakemake.params
 group, study = params.group, params.study
-cohort = read_cohort(snake_in.status, snake_in.metadata, group, study)
+subject = params.subject or "subject"
+cohort = read_cohort(snake_in.status, snake_in.metadata, group, study, subject)
 ledger, alpha = read_tsv(snake_in.ledger), read_tsv(snake_in.alpha)
 scores = (
     read_tsv(snake_in.scores).assign(metric="signature score").rename(columns={"score": "value"})
@@ -66,7 +67,7 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
                     index="sample", columns="metric", values="value"
                 )
                 table, not_run = differences_by_cohort(
-                    wide, usable, study, group, params.reference, kind
+                    wide, usable, study, group, params.reference, kind, subject
                 )
                 tables[assay].append(table)
                 reasons += [f"{kind}, study {name}: {said}" for name, said in not_run.items()]

@@ -20,7 +20,7 @@ Reads to tables
 
 Tables to results
 - diversity, permanova          alpha, beta, ordination; differences between groups
-- comparison                    one assay's samples compared as wholes
+- comparison, metrics           one assay's samples compared as wholes; names of dissimilarities
 - formula, association          model formulas; which taxa go with which variable
 - meta_analysis, trials         effects pooled over studies; a table of trials
 - evidence, signature           what has been published; the score of each sample

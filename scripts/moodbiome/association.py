@@ -386,6 +386,57 @@ def screen_taxa(
     )
 
 
+def require_taxa(
+    counts: pd.DataFrame,
+    n_classified: pd.Series,
+    method: str,
+    min_prevalence: float,
+    min_mean_abundance: float,
+) -> pd.DataFrame:
+    """What `screen_taxa` says of each taxon, ``tested`` as the method can.
+
+    Raises
+    ------
+    NotRun
+        If no taxon passes, or too few for a method of log-ratios.
+    """
+    screen = screen_taxa(counts, n_classified, min_prevalence, min_mean_abundance)
+    if method == "prevalence":
+        screen["tested"] &= screen["prevalence"].between(0.1, 0.9)
+    n_tested = int(screen["tested"].sum())
+    if n_tested == 0:
+        raise NotRun(
+            f"{method}: none of {len(counts)} taxa passes the filters (prevalence "
+            f"{min_prevalence:g}, mean abundance {min_mean_abundance:g})"
+        )
+    if method in ("clr_bias_corrected", "ancombc2") and n_tested < MIN_TAXA_FOR_BIAS:
+        raise NotRun(
+            f"{method}: needs {MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
+            f"there are {n_tested}; take a finer rank"
+        )
+    return screen
+
+
+def modelled_logs(tested: pd.DataFrame, n_classified: pd.Series, method: str) -> np.ndarray:
+    """Logs of the tested taxa, as the two linear methods model them.
+
+    Parameters
+    ----------
+    tested : DataFrame of shape (n_taxa, n_samples)
+        Fragments of the taxa that pass `require_taxa`.
+    n_classified : Series
+        Denominator by sample, in fragments.
+    method : str
+        ``log2_proportion``, or ``clr_bias_corrected``: minus each sample's mean over these taxa.
+
+    Returns
+    -------
+    array of shape (n_samples, n_taxa)
+    """
+    logs = log2_proportions(_proportions(tested, n_classified).to_numpy()).T
+    return logs - logs.mean(axis=1, keepdims=True) if method == "clr_bias_corrected" else logs
+
+
 def _proportions(counts: pd.DataFrame, n_classified: pd.Series) -> pd.DataFrame:
     if counts.index.has_duplicates:
         twice = counts.index[counts.index.duplicated()][0]
@@ -512,26 +563,13 @@ def linear_models(
             f"({len(absent)} such samples); leave it out of the metadata"
         )
     counts = counts[samples]
-    screen = screen_taxa(counts, n_classified, min_prevalence, min_mean_abundance)
+    screen = require_taxa(counts, n_classified, method, min_prevalence, min_mean_abundance)
     tested = screen["tested"].to_numpy()
     prevalence = screen["prevalence"].to_numpy()
-    if method == "prevalence":
-        tested = tested & (prevalence >= 0.1) & (prevalence <= 0.9)
-    if not tested.any():
-        raise NotRun(
-            f"{method}: none of {len(counts)} taxa passes the filters (prevalence "
-            f"{min_prevalence:g}, mean abundance {min_mean_abundance:g})"
-        )
     matrix = design.matrix.to_numpy(float)
     counts = counts[tested]
-    proportions = _proportions(counts, n_classified).to_numpy()
     present = counts.to_numpy() > 0
     lacking = structural_zeros(present, design.matrix, design.levels)
-    if method in ("clr_bias_corrected", "ancombc2") and len(counts) < MIN_TAXA_FOR_BIAS:
-        raise NotRun(
-            f"{method}: needs {MIN_TAXA_FOR_BIAS} taxa that pass the filters, "
-            f"there are {len(counts)}; take a finer rank"
-        )
     if method in ("prevalence", "ancombc2") and design.groups is not None:
         raise NotRun(f"{method}: this model takes no random intercept")
 
@@ -561,12 +599,12 @@ def linear_models(
             effect, errors, freedom = _robust_least_squares(present.astype(float).T, deep)
         elif method == "ancombc2":
             effect, errors, freedom = ancombc2_effects(counts.to_numpy(float), matrix)
-        elif method == "clr_bias_corrected":
-            logs = log2_proportions(proportions).T
-            effect, errors, freedom = fit_linear(logs - logs.mean(axis=1, keepdims=True), design)
-            effect = effect - [[mode(row)] for row in effect]
         else:
-            effect, errors, freedom = fit_linear(log2_proportions(proportions).T, design)
+            effect, errors, freedom = fit_linear(
+                modelled_logs(counts, n_classified, method), design
+            )
+            if method == "clr_bias_corrected":
+                effect = effect - [[mode(row)] for row in effect]
         errors = np.where(errors > 0, errors, np.nan)
         p = 2 * stats.t.sf(np.abs(effect / errors), freedom[:, None])
         margin = stats.t.ppf(0.5 + level / 2, freedom[:, None]) * errors

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from moodbiome.faults import NotRun
@@ -85,6 +86,44 @@ def require_usable(cohort: pd.DataFrame) -> None:
 def of_assay(cohort: pd.DataFrame, assay: str) -> pd.DataFrame:
     """Rows of one assay, indexed by sample."""
     return cohort[cohort["assay"] == assay].set_index("sample").drop(columns="assay")
+
+
+def subjects_of(samples: pd.DataFrame, subject: str) -> pd.Series:
+    """The subject of each sample; a sample of none, or without such a column, is its own.
+
+    Examples
+    --------
+    >>> samples = pd.DataFrame({"person": ["P1", "P1", ""]}, ["S1", "S2", "S3"])
+    >>> subjects_of(samples, "person").tolist()
+    ['subject P1', 'subject P1', 'S3']
+    """
+    own = pd.Series(samples.index.astype(str), samples.index)
+    if subject not in samples.columns:
+        return own
+    known = samples[subject].replace("", np.nan)
+    return own.where(known.isna(), "subject " + known.astype(str))
+
+
+def require_one_group(groups: pd.Series, subjects: pd.Series) -> None:
+    """Raise NotRun if a subject's samples are of several groups.
+
+    For comparisons of one value a subject, which take the groups as different people.
+
+    Parameters
+    ----------
+    groups, subjects : Series
+        By sample, in one order, nothing missing.
+    """
+    number = groups.groupby(subjects, sort=False).nunique()
+    several = number > 1
+    if several.any():
+        first = several.idxmax()
+        found = ", ".join(sorted(set(groups[subjects == first].astype(str))))
+        raise NotRun(
+            f"{first} has samples of several groups ({found}; {int(several.sum())} such subjects),"
+            " and one value a subject cannot compare a subject with itself; differential.tsv does"
+            " with a random intercept (1|subject)"
+        )
 
 
 def why_unusable(cohort: pd.DataFrame) -> dict[str, str]:

@@ -18,6 +18,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from moodbiome.association import build_design, least_squares
+from moodbiome.cohort import require_one_group, subjects_of
 from moodbiome.dirichlet import Mixture, adjusted_rand, fit_mixture, log_density
 from moodbiome.faults import NotRun
 from moodbiome.formula import formula_of
@@ -43,7 +44,7 @@ MODEL_COLUMNS = (
 )
 TEST_COLUMNS = (
     *("assay", "typing", "test", "term", "effect", "low", "high", "effect_unit", "statistic"),
-    *("df", "p", "n", "reason"),
+    *("df", "p", "n", "n_of", "reason"),
 )
 
 _COLUMNS = {
@@ -564,12 +565,19 @@ def cohort_types(
 
 
 def contrast(
-    score: pd.Series, types: pd.Series, metadata: pd.DataFrame, group: str, reference: str
+    score: pd.Series,
+    types: pd.Series,
+    metadata: pd.DataFrame,
+    group: str,
+    reference: str,
+    subject: str = "subject",
 ) -> pd.DataFrame:
     """The signature score between community types, and the groups' difference adjusted for them.
 
-    Samples without a score, without a type, or of a type with fewer than 3 samples are left out of
-    all three tests, so that the adjusted and the plain difference are of the same samples.
+    Subjects are compared, not samples: where there are several of a subject, its score is their
+    mean and its type that of most of them, or of the first of those with as many of several types.
+    Samples without a score or a type, and then types with fewer than 3 subjects, are left out of
+    all three tests, so that the adjusted and the plain difference are of the same subjects.
 
     Parameters
     ----------
@@ -579,25 +587,32 @@ def contrast(
         Indexed by sample.
     group, reference
         Column of the groups, and its reference level; an empty column: no groups are compared.
+    subject : str
+        Column of `metadata`; without it, each sample is a subject of its own.
 
     Returns
     -------
     DataFrame
         `TEST_COLUMNS` without assay and typing. ``kruskal_wallis`` compares the types, its effect
         is epsilon squared; ``difference`` is of least squares, score ~ group;
-        ``adjusted_difference`` of score ~ group + type.
+        ``adjusted_difference`` of score ~ group + type. ``n_of`` says whether ``n`` are subjects,
+        or samples without the column.
     """
+    n_of = "subjects" if subject in metadata.columns else "samples"
     typed = types.where(types != UNCLASSIFIED)
-    both = pd.DataFrame({"score": score, "community_type": typed}).dropna()
+    by_sample = pd.DataFrame({"score": score, "community_type": typed}, metadata.index).dropna()
+    known = metadata.loc[by_sample.index]
+    person = subjects_of(known, subject)
+    both = _by_subject(by_sample, person)
     size = both.groupby("community_type")["score"].transform("size")
     both = both[size >= _MIN_PER_TYPE]
     levels = both["community_type"].nunique()
     plan = {"kruskal_wallis": "", "difference": "", "adjusted_difference": ""}
     if levels < 2:
         reason = (
-            f"{levels} community type with {_MIN_PER_TYPE} or more scored samples; two are needed"
+            f"{levels} community type with {_MIN_PER_TYPE} or more scored {n_of}; two are needed"
         )
-        return _rows([{"test": test, "n": len(both), "reason": reason} for test in plan])
+        return _rows([{"test": test, "n": len(both), "reason": reason} for test in plan], n_of)
     parts = [part.to_numpy() for _, part in both.groupby("community_type")["score"]]
     rows: list[dict[str, object]] = []
     if both["score"].nunique() < 2:
@@ -616,7 +631,7 @@ def contrast(
                 "n": len(both),
             }
         )
-    table = metadata.reindex(both.index).assign(community_type=both["community_type"])
+    table = known.loc[both.index].assign(community_type=both["community_type"])
     for test, formula in (
         ("difference", formula_of(group) if group else ""),
         ("adjusted_difference", f"{formula_of(group)} + community_type" if group else ""),
@@ -625,10 +640,22 @@ def contrast(
             rows.append({"test": test, "n": len(both), "reason": "no group is set"})
             continue
         try:
+            own = known[group].dropna()
+            require_one_group(own, person[own.index])
             rows += _difference(test, both["score"], table, formula, group, reference)
         except NotRun as refusal:
             rows.append({"test": test, "n": len(both), "reason": refusal.reason})
-    return _rows(rows)
+    return _rows(rows, n_of)
+
+
+def _by_subject(table: pd.DataFrame, person: pd.Series) -> pd.DataFrame:
+    """Mean score and commonest type of each subject, under the name of its first sample."""
+    size = table.groupby([person, table["community_type"]])["score"].transform("size")
+    by_size = size.sort_values(ascending=False, kind="stable").index
+    common = table.loc[by_size, "community_type"].groupby(person).first()
+    means = table["score"].groupby(person).mean()
+    first = person[~person.duplicated()]
+    return pd.DataFrame({"score": first.map(means), "community_type": first.map(common)})
 
 
 def _difference(
@@ -667,9 +694,9 @@ def _difference(
     return rows
 
 
-def _rows(rows: list[dict[str, object]]) -> pd.DataFrame:
+def _rows(rows: list[dict[str, object]], n_of: str) -> pd.DataFrame:
     columns = [column for column in TEST_COLUMNS if column not in ("assay", "typing")]
-    table = pd.DataFrame(rows).reindex(columns=columns)
+    table = pd.DataFrame(rows).reindex(columns=columns).assign(n_of=n_of)
     return table.assign(reason=table["reason"].astype(object).fillna(""))
 
 

@@ -15,12 +15,9 @@ from moodbiome.association import Design, build_design, least_squares, random_in
 from moodbiome.cohort import require_usable
 from moodbiome.faults import NotRun
 from moodbiome.formula import formula_of, names_in
+from moodbiome.metrics import RAREFIED_METRICS, TREE_METRICS, beta_metrics
 from moodbiome.permanova import permanova, permdisp
 from moodbiome.phylogeny import Branches, place_taxa, taxonomy_branches
-
-METRICS = ("bray_curtis", "jaccard", "aitchison")
-TREE_METRICS = ("unweighted_unifrac", "weighted_unifrac")
-"""Dissimilarities that need a tree."""
 
 SIGNIFICANT = 0.05
 """At or below it a p counts as a finding where depths are held against each other."""
@@ -33,18 +30,13 @@ def measures(
     depth: int, seed: int, tree: Branches | None, repeats: int = 10
 ) -> dict[str, Callable[[pd.DataFrame], pd.DataFrame]]:
     """The dissimilarities by name, each a function of counts; those of a tree if there is one."""
-    drawn: dict[str, Any] = {"depth": depth, "repeats": repeats, "seed": seed}
-    functions: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-        "bray_curtis": diversity.bray_curtis,
-        "jaccard": partial(diversity.jaccard, **drawn),
-        "aitchison": diversity.aitchison,
+    options: dict[str, dict[str, Any]] = {
+        metric: {"branches": tree} if metric in TREE_METRICS else {}
+        for metric in beta_metrics(tree is not None)
     }
-    if tree is not None:
-        functions["unweighted_unifrac"] = partial(
-            diversity.unweighted_unifrac, branches=tree, **drawn
-        )
-        functions["weighted_unifrac"] = partial(diversity.weighted_unifrac, branches=tree)
-    return functions
+    for metric in options.keys() & RAREFIED_METRICS:
+        options[metric] |= {"depth": depth, "repeats": repeats, "seed": seed}
+    return {metric: partial(getattr(diversity, metric), **of) for metric, of in options.items()}
 
 
 @dataclass

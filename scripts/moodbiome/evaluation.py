@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special, stats
 
+from moodbiome.cohort import subjects_of
 from moodbiome.faults import NotRun
 from moodbiome.meta_analysis import pool
 
@@ -354,10 +355,7 @@ def _split(
 ) -> tuple[dict[str, tuple[pd.Index, _Cohort]], list[str]]:
     """Samples and arrays of each cohort with enough subjects, and why others have not."""
     names = samples[study].replace("", np.nan) if study else pd.Series(POOLED, samples.index)
-    person = pd.Series(samples.index.astype(str), samples.index)
-    if subject in samples.columns:
-        known = samples[subject].replace("", np.nan)
-        person = person.where(known.isna(), "subject " + known.astype(str))
+    person = subjects_of(samples, subject)
     parts, reasons = {}, []
     if names.isna().any():
         reasons.append(f"{int(names.isna().sum())} samples without a cohort in column {study!r}")

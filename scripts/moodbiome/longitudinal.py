@@ -8,11 +8,10 @@ from scipy import stats
 
 from moodbiome.association import (
     MIN_PER_LEVEL,
-    MIN_TAXA_FOR_BIAS,
     fit_reml,
-    log2_proportions,
     mode,
-    screen_taxa,
+    modelled_logs,
+    require_taxa,
 )
 from moodbiome.faults import NotRun
 
@@ -129,17 +128,9 @@ def taxon_values(
     NotRun
         If no taxon passes, or too few for a log-ratio.
     """
-    screen = screen_taxa(counts, n_classified, min_prevalence, min_mean_abundance)
+    screen = require_taxa(counts, n_classified, method, min_prevalence, min_mean_abundance)
     tested = counts[screen["tested"].to_numpy()]
-    least = MIN_TAXA_FOR_BIAS if method == "clr_bias_corrected" else 1
-    if len(tested) < least:
-        raise NotRun(
-            f"{method}: {len(tested)} of {len(counts)} taxa pass the filters (prevalence "
-            f"{min_prevalence:g}, mean abundance {min_mean_abundance:g}), it needs {least}"
-        )
-    logs = log2_proportions((tested / n_classified[tested.columns]).to_numpy(float)).T
-    if method == "clr_bias_corrected":
-        logs = logs - logs.mean(axis=1, keepdims=True)
+    logs = modelled_logs(tested, n_classified, method)
     return pd.DataFrame(logs, index=tested.columns, columns=tested.index)
 
 

@@ -14,13 +14,12 @@ from scipy import stats
 
 from moodbiome.abundance_methods import structural_zeros
 from moodbiome.association import (
-    MIN_TAXA_FOR_BIAS,
     Design,
     build_design,
     fit_linear,
-    log2_proportions,
     mode,
-    screen_taxa,
+    modelled_logs,
+    require_taxa,
 )
 from moodbiome.dictionary import CENSORING, Field
 from moodbiome.faults import NotRun
@@ -132,22 +131,9 @@ def taxon_features(
     NotRun
         If no taxon passes, or too few for the method.
     """
-    screen = screen_taxa(counts, n_classified, min_prevalence, min_mean_abundance)
+    screen = require_taxa(counts, n_classified, method, min_prevalence, min_mean_abundance)
     tested = counts[screen["tested"].to_numpy()]
-    if tested.empty:
-        raise NotRun(
-            f"none of {len(counts)} taxa passes the filters (prevalence {min_prevalence:g}, mean "
-            f"abundance {min_mean_abundance:g})"
-        )
-    proportions = tested.to_numpy(float) / n_classified.loc[counts.columns].to_numpy(float)
-    logs = log2_proportions(proportions).T
-    if method == "clr_bias_corrected":
-        if len(tested) < MIN_TAXA_FOR_BIAS:
-            raise NotRun(
-                f"{method}: needs {MIN_TAXA_FOR_BIAS} taxa that pass the filters, there are "
-                f"{len(tested)}; take a finer rank"
-            )
-        logs = logs - logs.mean(axis=1, keepdims=True)
+    logs = modelled_logs(tested, n_classified, method)
     values = pd.DataFrame(logs, counts.columns, tested.index)
     return Features("taxon", values, names, "log2 fold change", method, tested.T > 0)
 

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import special, stats
 
 from moodbiome.association import build_design, linear_models
+from moodbiome.cohort import require_one_group, subjects_of
 from moodbiome.faults import NotRun
 from moodbiome.formula import without_column
 
@@ -35,11 +36,11 @@ INFLUENCE = [
 
 BY_COHORT_COLUMNS = [
     *("feature", "assay", "kind", "name", "study", "term", "effect", "low", "high", "se", "p"),
-    *("n", "method", "effect_unit"),
+    *("n", "n_of", "method", "effect_unit"),
 ]
 POOLED_COHORTS_COLUMNS = [
-    *("feature", "assay", "kind", "name", "term", "k", "n", "effect", "low", "high", "se", "p"),
-    *("q", *POOLED[6:], *INFLUENCE, "method", "effect_unit", "pooling"),
+    *("feature", "assay", "kind", "name", "term", "k", "n", "n_of", "effect", "low", "high", "se"),
+    *("p", "q", *POOLED[6:], *INFLUENCE, "method", "effect_unit", "pooling"),
 ]
 _MIN_PER_GROUP = 3
 
@@ -431,14 +432,23 @@ def taxa_by_cohort(
             continue
         dropped |= {str(sample): reason for sample, reason in design.dropped.items()}
         table = table[table["se"].notna()].rename(columns={"taxon_id": "feature"})
-        parts.append(table.assign(study=str(name), kind="taxon"))
+        parts.append(table.assign(study=str(name), kind="taxon", n_of="samples"))
     return _by_cohort(parts), not_run, dropped
 
 
 def differences_by_cohort(
-    values: pd.DataFrame, samples: pd.DataFrame, study: str, group: str, reference: str, kind: str
+    values: pd.DataFrame,
+    samples: pd.DataFrame,
+    study: str,
+    group: str,
+    reference: str,
+    kind: str,
+    subject: str = "subject",
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Hedges g of each group against the reference, in each study alone; unadjusted.
+
+    Subjects are compared, not samples: where a study has several samples of a subject, their mean
+    stands for it.
 
     Parameters
     ----------
@@ -452,21 +462,32 @@ def differences_by_cohort(
         Group to compare with.
     kind : str
         What the features are, such as ``alpha diversity``.
+    subject : str
+        Column of `samples`; without it, each sample is a subject of its own.
 
     Returns
     -------
     table : DataFrame
-        Columns `BY_COHORT_COLUMNS` without assay; normal intervals.
+        Columns `BY_COHORT_COLUMNS` without assay; normal intervals. ``n`` are subjects, as
+        ``n_of`` says, or samples without the column.
     not_run : dict of str to str
-        Reason by study: groups with fewer than 3 values, or without variation.
+        Reason by study: groups with fewer than 3 values, or without variation; a subject with
+        samples of several groups.
     """
     parts, not_run = [], {}
+    n_of = "subjects" if subject in samples.columns else "samples"
     known = samples[_has_study(samples, study) & samples[group].notna()]
     groups = known[group].astype(str)
     levels = [level for level in sorted(set(groups)) if level != reference]
     for name, part in known.groupby(study, sort=True):
-        own = values.reindex(part.index)
-        arms = own.groupby(groups[part.index])
+        own, person = groups[part.index], subjects_of(part, subject)
+        try:
+            require_one_group(own, person)
+        except NotRun as refusal:
+            not_run[str(name)] = refusal.reason
+            continue
+        means = values.reindex(part.index).groupby(person).mean()
+        arms = means.groupby(own.groupby(person).first())
         n, mean, sd = (arms.agg(what) for what in ("count", "mean", "std"))
         n, mean, sd = (of.reindex([reference, *levels]) for of in (n, mean, sd))
         usable = (n >= _MIN_PER_GROUP) & (sd > 0)
@@ -495,6 +516,7 @@ def differences_by_cohort(
                         "se": se,
                         "p": 2 * stats.norm.sf(np.abs(g / se)),
                         "n": n[both].loc[[level, reference]].sum().to_numpy(int),
+                        "n_of": n_of,
                         "method": HEDGES_G,
                         "effect_unit": HEDGES_G_UNIT,
                     }
@@ -502,7 +524,7 @@ def differences_by_cohort(
             )
         if lacking:
             not_run[str(name)] = (
-                f"{', '.join(lacking)} against {reference}: needs {_MIN_PER_GROUP} samples of each "
+                f"{', '.join(lacking)} against {reference}: needs {_MIN_PER_GROUP} {n_of} of each "
                 "with values that differ"
             )
     return _by_cohort([part for part in parts if len(part)]), not_run
@@ -530,13 +552,14 @@ def pool_cohorts(by_cohort: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `POOLED_COHORTS_COLUMNS`. `n`: samples of all studies with the feature. `q`:
+        Columns `POOLED_COHORTS_COLUMNS`. `n`: samples (or subjects, as `n_of` says) of
+        all studies with the feature. `q`:
         Benjamini-Hochberg over the features of one assay, kind and term with two studies or more.
         A feature of one study has that study's own interval and p, no q, and ``one study`` under
         `pooling`. Sorted by assay, kind and term in their first order, then p and feature.
     """
     parts = []
-    keys = ["assay", "kind", "term", "method", "effect_unit"]
+    keys = ["assay", "kind", "term", "n_of", "method", "effect_unit"]
     for _, part in by_cohort.groupby(keys, sort=False):
         wide = part.pivot_table(index="study", columns="feature", values=["effect", "se"])
         effects, variances = wide["effect"].to_numpy(), wide["se"].to_numpy() ** 2

@@ -12,13 +12,13 @@ import pandas as pd
 from scipy import stats
 
 from moodbiome.association import (
-    MIN_TAXA_FOR_BIAS,
     Design,
     build_design,
     least_squares,
     log2_proportions,
     mode,
-    screen_taxa,
+    modelled_logs,
+    require_taxa,
 )
 from moodbiome.faults import NotRun
 from moodbiome.formula import names_in
@@ -288,20 +288,13 @@ def taxon_power(
     is_relative = method == "clr_bias_corrected"
     matrix = design.matrix.to_numpy(float)
     samples = design.matrix.index
-    screen = screen_taxa(counts, n_classified, min_prevalence, min_mean_abundance)
+    screen = require_taxa(counts, n_classified, method, min_prevalence, min_mean_abundance)
     tested = screen["tested"].to_numpy()
-    if not tested.any():
-        raise NotRun(f"none of {len(counts)} taxa passes the filters")
-    if is_relative and tested.sum() < MIN_TAXA_FOR_BIAS:
-        raise NotRun(
-            f"{method} needs {MIN_TAXA_FOR_BIAS} taxa that pass the filters, there are "
-            f"{tested.sum()}; take a finer rank"
-        )
-    fragments = counts[samples].to_numpy(np.int64)[tested]
+    counts = counts.loc[tested, samples]
+    fragments = counts.to_numpy(np.int64)
     total = n_classified.loc[samples].to_numpy(float)
-    logs = log2_proportions(fragments / total).T
-    centre = logs.mean(axis=1, keepdims=True) if is_relative else 0
-    residuals = _residuals(logs - centre, matrix)
+    logs = modelled_logs(counts, n_classified, "log2_proportion")
+    residuals = _residuals(modelled_logs(counts, n_classified, method), matrix)
     members = _by_class(screen["prevalence"].to_numpy()[tested])
     place = list(design.matrix.columns).index(column)
     in_other = matrix[:, place] == 1

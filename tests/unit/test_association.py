@@ -670,3 +670,34 @@ def test_cirrhosis_genera_change_as_published():
         assert (found[oral] > 0).all()
         assert found["f__Ruminococcaceae;g__Ruminiclostridium"] < 0
         assert (found[found.index.str.startswith("f__Ruminococcaceae;")] < 0).all()
+
+
+@needs_qin
+def test_cirrhosis_families_change_as_published_by_method():
+    """Qin 2014: which method shows the fall of the two families is in docs/calibration.md."""
+    table = pd.read_table(QIN / "taxatable.txt", index_col=0)
+    groups = pd.read_table(QIN / "task-healthy-cirrhosis.txt", index_col=0)
+    family = table.index.to_series().str.extract(r"f__([^;]+)", expand=False)
+    counts = table[groups.index].groupby(family).sum()
+    design = build_design(groups, "~ Var", {"Var": "Healthy"})
+    models, not_run = run_models(counts, table[groups.index].sum(), design)
+    assert not_run == {}
+    found = models.set_index(["taxon_id", "method"])
+    down, up = ["Lachnospiraceae", "Ruminococcaceae"], ["Streptococcaceae", "Veillonellaceae"]
+    methods = ["clr_bias_corrected", "log2_proportion", "dirichlet_multinomial", "ancombc2"]
+    for method in methods:
+        assert (found.loc[[(name, method) for name in up], "low"] > 1).all()
+    for method in methods[1:]:
+        assert (found.loc[[(name, method) for name in down], "high"] < 0).all()
+    # The primary method's effects are relative to what most families do: neither fall is shown.
+    primary = found.loc[[(name, methods[0]) for name in down]]
+    assert ((primary["low"] < 0) & (primary["high"] > 0) & (primary["q"] > 0.05)).all()
+
+    page = (CALIBRATION.parents[1] / "docs/calibration.md").read_text()
+    for name in [*down, *up]:
+        cells = [
+            f"{row.effect:.2f} ({row.low:.2f} to {row.high:.2f}), q {row.q:.2g}"
+            for row in (found.loc[(name, method)] for method in methods)
+        ]
+        direction = "down" if name in down else "up"
+        assert f"| {' | '.join([name, direction, *cells])} |" in page

@@ -412,6 +412,57 @@ def test_what_cannot_be_tested_says_why():
     assert (constant["reason"] != "").tolist() == [False, True, True]
 
 
+def repeated(seed, subjects=24, samples=4):
+    """Subjects of one type and group each, seen several times, their scores alike by chance."""
+    random = np.random.default_rng(seed)
+    names = [f"S{number}" for number in range(subjects * samples)]
+    person = np.repeat(np.arange(subjects), samples)
+    types = pd.Series(np.where(person % 3 == 0, "prevotella", "bacteroides"), names)
+    group = np.where(random.permutation(subjects)[person] % 2, "case", "control")
+    metadata = pd.DataFrame({"group": group, "person": [f"P{i}" for i in person]}, names)
+    score = random.normal(size=subjects)[person] + 0.5 * random.normal(size=len(names))
+    return pd.Series(score, names), types, metadata
+
+
+def test_samples_of_a_subject_are_one_value_of_it_so_that_p_is_calibrated():
+    by_subject, by_sample = [], []
+    for seed in range(100):
+        score, types, metadata = repeated(seed)
+        by_subject.append(contrast(score, types, metadata, "group", "control", "person")["p"])
+        by_sample.append(contrast(score, types, metadata, "group", "control")["p"])
+    for test in range(3):
+        hits = int(sum(p[test] < 0.05 for p in by_subject))
+        assert stats.binomtest(hits, 100, 0.05).pvalue > 0.001
+        # What the comparison of samples would claim.
+        assert np.mean([p[test] < 0.05 for p in by_sample]) > 0.15
+
+
+def test_a_subject_has_its_mean_score_and_commonest_type():
+    score, types, metadata = repeated(1)
+    types.iloc[0] = "bacteroides"  # P0: 3 of 4 prevotella.
+    types.iloc[4:6] = "prevotella"  # P1: 2 of each, these first.
+    types.iloc[10:12] = "prevotella"  # P2: 2 of each, the others first.
+    types.iloc[12:15] = "unclassified"  # P3 has one sample with a type.
+    table = contrast(score, types, metadata, "group", "control", "person")
+    assert table["n"].tolist() == [24, 24, 24]
+    assert set(table["n_of"]) == {"subjects"}
+    mean = score[types != "unclassified"].groupby(metadata["person"]).mean()
+    is_prevotella = (mean.index.str[1:].astype(int) % 3 == 0) | (mean.index == "P1")
+    _, p = stats.kruskal(mean[is_prevotella], mean[~is_prevotella])
+    assert table.loc[0, "p"] == pytest.approx(p)
+    assert set(contrast(score, types, metadata, "group", "control")["n_of"]) == {"samples"}
+
+
+def test_a_subject_of_both_groups_leaves_the_groups_uncompared_and_says_so():
+    score, types, metadata = repeated(1)
+    metadata.iloc[:2, 0] = "case"
+    metadata.iloc[2:4, 0] = "control"
+    table = contrast(score, types, metadata, "group", "control", "person")
+    assert table["reason"].str.startswith("subject P0 has samples of several").tolist() == [
+        *(False, True, True)
+    ]
+
+
 def test_every_sample_has_a_row_with_its_reason():
     typed_rows = typed(typical(1e5)[["prevotella"]]).set_axis(["S1"])
     axis = pd.DataFrame({"bacillota": [0.4]}, index=["S1"])

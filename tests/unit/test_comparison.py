@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from skbio import TreeNode
 
-from moodbiome.comparison import METRICS, TREE_METRICS, compare
+from moodbiome.comparison import compare
 from moodbiome.diversity import ALPHA_METRICS, AT_COVERAGE
+from moodbiome.metrics import METRICS, TREE_METRICS
 
 SETTINGS = {
     "formula": "",

@@ -311,7 +311,7 @@ def test_taxa_that_are_too_few_for_a_ratio_are_refused():
     counts = pd.DataFrame([[5, 4, 6]] * 3, index=[1, 2, 3], columns=["A", "B", "C"])
     total = pd.Series(20, counts.columns)
     assert taxon_values(counts, total, "log2_proportion").shape == (3, 3)
-    with pytest.raises(NotRun, match=r"3 of 3 taxa pass the filters .* it needs 10"):
+    with pytest.raises(NotRun, match="needs 10 taxa that pass the filters, there are 3"):
         taxon_values(counts, total, "clr_bias_corrected")
 
 

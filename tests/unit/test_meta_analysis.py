@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects, effectsize_smd
 
@@ -381,6 +382,55 @@ def test_differences_of_groups_are_hedges_g_in_each_study():
     assert set(table["feature"]) == {"shannon"}
     assert set(not_run) == {"X", "Y", "Z"}
     assert "depressed against control: needs 3 samples of each" in not_run["Z"]
+
+
+def repeated(generator, subjects=24, samples=4):
+    """A study without any effect, its subjects seen several times and alike to themselves."""
+    group = np.repeat(np.where(np.arange(subjects) % 2, "case", "control"), samples)
+    names = [f"S{i}" for i in range(subjects * samples)]
+    person = np.repeat([f"P{i}" for i in range(subjects)], samples)
+    own = np.repeat(generator.normal(size=subjects), samples)
+    values = pd.DataFrame({"shannon": own + 0.5 * generator.normal(size=len(own))}, names)
+    return values, pd.DataFrame({"study": "X", "group": group, "person": person}, names)
+
+
+def test_samples_of_a_subject_are_one_value_of_it_so_that_p_is_calibrated():
+    generator = np.random.default_rng(9)
+    compare = ("study", "group", "control", "alpha")
+    by_subject, by_sample = [], []
+    for _ in range(200):
+        values, samples = repeated(generator)
+        by_subject += differences_by_cohort(values, samples, *compare, "person")[0]["p"].tolist()
+        by_sample += differences_by_cohort(values, samples, *compare)[0]["p"].tolist()
+    hits = int(np.sum(np.array(by_subject) < 0.05))
+    assert stats.binomtest(hits, 200, 0.05).pvalue > 0.001
+    # What the comparison of samples would claim.
+    assert np.mean(np.array(by_sample) < 0.05) > 0.2
+
+
+def test_n_are_subjects_and_says_so():
+    values, samples = repeated(np.random.default_rng(1))
+    values.iloc[:4] = np.nan
+    compare = ("study", "group", "control", "alpha")
+    table, _ = differences_by_cohort(values, samples, *compare, "person")
+    assert table[["n", "n_of"]].to_numpy().tolist() == [[23, "subjects"]]
+    means = values.groupby(samples["person"]).mean()
+    first = samples.drop_duplicates("person").set_index("person")
+    once, _ = differences_by_cohort(means, first, *compare, "person")
+    assert_frame_equal(table.drop(columns="n_of"), once.drop(columns="n_of"))
+    pooled = pool_cohorts(table.assign(assay="shotgun"))
+    assert pooled[["n", "n_of"]].to_numpy().tolist() == [[23, "subjects"]]
+    table, _ = differences_by_cohort(values, samples, *compare)
+    assert table[["n", "n_of"]].to_numpy().tolist() == [[92, "samples"]]
+
+
+def test_a_study_with_a_subject_in_both_groups_is_refused_by_its_name():
+    values, samples = repeated(np.random.default_rng(1))
+    samples.iloc[4:6, 1] = "control"
+    compare = ("study", "group", "control", "alpha")
+    table, not_run = differences_by_cohort(values, samples, *compare, "person")
+    assert table.empty
+    assert not_run["X"].startswith("subject P1 has samples of several groups (case, control; 1 ")
 
 
 def test_nothing_to_pool_is_an_empty_table():

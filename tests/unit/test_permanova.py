@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import binom
+from scipy.stats import binom, chisquare
 from skbio.stats.distance import DistanceMatrix
 from skbio.stats.distance import permanova as skbio_permanova
 from skbio.stats.distance import permdisp as skbio_permdisp
@@ -18,6 +18,7 @@ from moodbiome.association import NotRun, build_design
 from moodbiome.diversity import bray_curtis
 from moodbiome.permanova import (
     _count_as_large,
+    _shuffles,
     distances_to_centroids,
     gower_centred,
     permanova,
@@ -200,7 +201,8 @@ def test_a_term_tested_alone_is_given_all_the_others(random):
 @pytest.mark.parametrize("scale", [1e-30, 1, 1e30])
 def test_the_count_is_that_of_double_precision_whatever_the_unit(random, scale):
     distance, table = random
-    centred = gower_centred(distance.to_numpy() * scale)
+    values = distance.to_numpy() * scale
+    centred = gower_centred(values)
     generator = np.random.default_rng(3)
     shuffles = np.array([generator.permutation(24) for _ in range(400)])
     ages, own = np.linalg.qr(generator.normal(size=(24, 3)))[0].T, (table["group"] == "b") - 0.5
@@ -217,8 +219,54 @@ def test_the_count_is_that_of_double_precision_whatever_the_unit(random, scale):
         expected.append(sums[0] / ((left - sums.sum()) / 19))
     # The observed statistic is put at each of some shuffled ones: ties, and values near to them.
     for observed in np.array(expected)[:40]:
-        count = _count_as_large(centred, own, reduced, 19, observed, shuffles)
+        residual = left / (1 + observed / 19)
+        count = _count_as_large(values, own, reduced, 19, left - residual, residual, shuffles)
         assert count == (np.array(expected) >= observed * (1 - 1e-9)).sum()
+
+
+@pytest.mark.parametrize("kind", ["communities", "far outlier", "no structure"])
+@pytest.mark.parametrize("levels", [2, 4])
+def test_one_factor_counts_as_the_sums_of_squared_distances_within_groups_do(kind, levels):
+    """600 samples, so that several panels are multiplied; the long way is in double precision."""
+    generator = np.random.default_rng(levels)
+    n = 600
+    points = np.exp(generator.normal(0, 2, (n, 30)))
+    points /= points.sum(axis=1, keepdims=True)
+    points[0] += 1e5 * (kind == "far outlier")
+    condensed = generator.random(n * (n - 1) // 2)
+    values = squareform(condensed if kind == "no structure" else pdist(points))
+    samples = pd.Index([f"S{i}" for i in range(n)])
+    distance = pd.DataFrame(values, samples, samples)
+    group = pd.Series(generator.integers(0, levels, n), samples)
+    design = {"group": pd.get_dummies(group, drop_first=True, dtype=float)}
+    sizes = np.bincount(group)
+    total = np.square(values).sum() / (2 * n)
+
+    def pseudo_f(codes):
+        indicator = np.eye(levels)[codes]
+        within = (np.einsum("ij,ij->j", values**2 @ indicator, indicator) / (2 * sizes)).sum()
+        return (total - within) / (levels - 1) / (within / (n - levels))
+
+    found = permanova(distance, design, 199, 7).loc[0]
+    observed = pseudo_f(group.to_numpy())
+    assert found["pseudo_f"] == pytest.approx(observed, rel=1e-9)
+    # A basis is shuffled as its rows are, and the labels with them.
+    shuffled = [
+        pseudo_f(group.to_numpy()[shuffle]) for shuffle in _shuffles(np.zeros(n, int), 199, 7)
+    ]
+    count = sum(statistic >= observed * (1 - 1e-9) for statistic in shuffled)
+    assert found["p"] == (1 + count) / 200
+
+
+def test_shuffles_keep_to_their_blocks_and_come_in_every_order_alike():
+    codes = np.array([2, 0, 1, 0, 2, 0, 1])
+    shuffles = _shuffles(codes, 6000, 1)
+    assert (np.sort(shuffles, axis=1) == np.arange(7)).all()
+    assert (codes[shuffles] == codes).all()
+    # 3! orders of block 0, 2! of the others.
+    orders, counts = np.unique(shuffles, axis=0, return_counts=True)
+    assert len(orders) == 24
+    assert chisquare(counts).pvalue > 0.001
 
 
 def test_the_same_seed_gives_the_same_table(random):

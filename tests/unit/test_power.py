@@ -211,8 +211,8 @@ def test_samples_without_a_score_are_left_out_of_its_power_alone():
         ({"formula": "~ arm + (1|home)"}, "has a random intercept"),
         ({"formula": "~ C(arm, Sum)"}, "does not compare each level"),
         ({"method": "ancombc2"}, "statistics.methods begins with ancombc2"),
-        ({"min_mean_abundance": 0.03}, "clr_bias_corrected needs 10 taxa"),
-        ({"min_mean_abundance": 0.9}, "taxa: none of 30 taxa passes"),
+        ({"min_mean_abundance": 0.03}, "clr_bias_corrected: needs 10 taxa"),
+        ({"min_mean_abundance": 0.9}, "none of 30 taxa passes"),
     ],
 )
 def test_what_cannot_be_simulated_is_said(changes, reason):

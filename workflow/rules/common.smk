@@ -26,6 +26,7 @@ from moodbiome.database import (
 from moodbiome.faults import as_message
 from moodbiome.formula import model_of
 from moodbiome.inputs import check_inputs, imported_tables
+from moodbiome.metrics import beta_metrics
 from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
 from moodbiome.staging import keep_copies, node_folder

@@ -1,9 +1,7 @@
 """Counts -> alpha and beta diversity, ordination, and whether groups differ as a whole."""
 
 TREE = config["diversity"]["tree"]
-BETA_METRICS = ["bray_curtis", "jaccard", "aitchison"]
-if TREE:
-    BETA_METRICS += ["unweighted_unifrac", "weighted_unifrac"]
+BETA_METRICS = beta_metrics(bool(TREE))
 
 
 rule measure_diversity:

@@ -89,6 +89,7 @@ rule assign_community_types:
         draws=config["signature"]["draws"],
         group=config["cohort"]["group"],
         reference=config["cohort"]["reference"],
+        subject=config["cohort"]["subject"],
         seed=config["seed"],
         code=code("assign_community_types"),
     script:

@@ -168,6 +168,7 @@ if POOLED:
             group=config["cohort"]["group"],
             reference=config["cohort"]["reference"],
             study=config["cohort"]["study"],
+            subject=config["cohort"]["subject"],
             method=config["statistics"]["methods"][0],
             draws=config["statistics"]["draws"],
             seed=config["seed"],

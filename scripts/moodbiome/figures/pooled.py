@@ -96,10 +96,11 @@ def pooled_effects(
     ).properties(width=WIDTH - 230, height=max(60, 22 * len(drawn)))
     what = method_name(str(pooled["method"].iloc[0]))
     single = int((pooled["k"] == 1).sum())
+    counted = str(pooled["n_of"].iloc[0]).removesuffix("s")
     caption = (
         f"{words}, {what}: {len(drawn)} of {count_of(len(pooled), 'feature')}, those with the "
         f"smallest p; studies: {len(studies)}; at most "
-        f"{count_of(int(pooled['n'].max()), 'sample')}. Diamond and thick line: mean of the "
+        f"{count_of(int(pooled['n'].max()), counted)}. Diamond and thick line: mean of the "
         "random-effects model with its 95 % interval (REML, Hartung-Knapp); thin line: 95 % "
         "prediction interval, where the effect in a further study would lie (3 studies or more); "
         f"small symbols: the studies. q ≤ {max_fdr:g} for "
