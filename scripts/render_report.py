@@ -22,6 +22,10 @@ ordinations = []
 for path in snake_in.ordinations:
     axes = read_tsv(path)
     for assay, part in axes.groupby("assay"):
+        part = part.reindex(columns=["sample", "PC1", "PC2", "share_PC1", "share_PC2"])
+        # Samples that differ along one axis only lie at 0 on the second.
+        for first, second in (("PC1", "PC2"), ("share_PC1", "share_PC2")):
+            part[second] = part[second].fillna(0 * part[first])
         shares = tuple(part[["share_PC1", "share_PC2"]].iloc[0])
         metric = Path(path).name.split(".")[1]
         ordinations.append((assay, Ordination(metric, part[["sample", "PC1", "PC2"]], shares)))
@@ -32,6 +36,8 @@ visit = ["subject", "arm", "timepoint", "baseline", "from", "to", "outcome", "na
 longitudinal, changes, retention = [
     read_tsv(path, text=visit) for path in snake_in.longitudinal
 ] or [None] * 3
+names = ["subject", "arm", "name", "timepoints", "check", "reason"]
+intakes = {Path(path).stem: read_tsv(path, text=names) for path in snake_in.intake}
 databases, confidence = used_databases(snake_in.databases, params.config["profile"]["confidence"])
 names = ["feature", "study", "outcome", "variable", "level", "name"]
 meta_analyses = {
@@ -82,6 +88,7 @@ report = Report(
     indices=read_tsv(snake_in.indices),
     more_scores=read_tsv(snake_in.more_scores, text=["signature", "reason"]),
     psychobiotics=read_tsv(snake_in.psychobiotics),
+    **intakes,
     evidence=read_table(Path(snake_in.taxa), "taxa"),
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),

@@ -104,7 +104,8 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
     jobs += len({unit.assay for unit in sheet.units} - assays)
     cohort = settings["cohort"]
-    optional = cohort["study"], cohort["subject"], settings["statistics"]["trials"]
+    intake = settings["psychobiotics"]["intake"]["during"]
+    optional = cohort["study"], cohort["subject"], settings["statistics"]["trials"], intake
     jobs += sum(map(bool, optional))
     host = settings["host"] if runs else {"remove": False}
     if runs:

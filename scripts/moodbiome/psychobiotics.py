@@ -18,7 +18,8 @@ from moodbiome.evidence import find_members
 COLUMNS = (
     *("sample", "assay", "organism", "name", "level", "call", "fragments", "proportion", "low"),
     *("high", "detection_limit", "coverage", "ani", "ani_low", "ani_high", "unique_kmers_seen"),
-    *("unique_kmers_expected", "reason"),
+    *("unique_kmers_expected", "unevenness", "unevenness_high", "unique_unevenness"),
+    *("unique_unevenness_high", "reason"),
 )
 DETECTED = {"genus": "detected genus", "species": "detected species"}
 CONSISTENT = "consistent with strain"
@@ -54,6 +55,9 @@ class Limits(NamedTuple):
         K-mers of its own that were seen, over those expected at that depth, 0 to 1.
     strain_min_unique_kmers : int
         K-mers of its own, as sketched, that a genome must have against its decoys.
+    strain_max_unevenness, strain_max_unevenness_high : float
+        Squared coefficient of variation of the depth of neighbouring k-mers, and the upper bound of
+        its 95 % interval.
     """
 
     species_min_ani: float
@@ -63,6 +67,8 @@ class Limits(NamedTuple):
     strain_min_coverage: float
     strain_min_unique_share: float
     strain_min_unique_kmers: int
+    strain_max_unevenness: float
+    strain_max_unevenness_high: float
 
 
 def panel_genera(panel: pd.DataFrame, concepts: pd.DataFrame) -> dict[str, list[str]]:
@@ -456,9 +462,9 @@ def call_strain(found: Mapping[str, Any], strain: str, limits: Limits) -> dict[s
     if coverage < limits.strain_min_coverage:
         few = f"species there; coverage {coverage:.2g}, {limits.strain_min_coverage:g} is needed"
         return {**row, "call": TOO_SHALLOW, "reason": few}
-    against = []
+    against, untold = [], []
     if n_own < limits.strain_min_unique_kmers:
-        against.append(
+        untold.append(
             f"{n_own} k-mers of its own, {limits.strain_min_unique_kmers} are needed: its decoys "
             "are too near"
         )
@@ -469,13 +475,59 @@ def call_strain(found: Mapping[str, Any], strain: str, limits: Limits) -> dict[s
     if ani < limits.strain_min_ani:
         against.append(f"ANI {ani:.2f} %, {limits.strain_min_ani:g} % are needed")
     elif ani_low < limits.strain_min_ani_low:
-        against.append(
+        untold.append(
             f"ANI from {ani_low:.2f} % on, {limits.strain_min_ani_low:g} % are needed: too few "
             "k-mers, take a smaller psychobiotics.scaled"
         )
+    row |= _evenness(cells["unevenness"])
+    if mixture := _mixture(row, limits):
+        untold.append(mixture)
     if against:
         return {**row, "call": DETECTED["species"], "reason": "; ".join(against)}
+    if untold:
+        return {**row, "call": NOT_ASSESSABLE, "reason": "species there; " + "; ".join(untold)}
     return {**row, "call": CONSISTENT, "reason": ""}
+
+
+def _evenness(found: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
+    """Columns of the unevenness of all k-mers and of the strain's own; missing if not known."""
+    columns: dict[str, float] = {}
+    for which, name in (("all", "unevenness"), ("own", "unique_unevenness")):
+        value, error = (np.nan if of is None else of for of in map(found[which].get, _VALUE))
+        columns |= {name: value, f"{name}_high": value + _Z * error}
+    return columns
+
+
+_VALUE = ("value", "se")
+
+
+def _mixture(row: Mapping[str, Any], limits: Limits) -> str:
+    """Why the k-mers can be those of several relatives together; empty if they cannot.
+
+    If all k-mers are equally deep there is one genome of the species. If they are not, because a
+    relative is there as well, the k-mers that no relative has must be.
+    """
+
+    def is_even(name: str) -> bool:
+        value, high = row[name], row[f"{name}_high"]
+        # Comparisons with a missing value are False.
+        return bool(
+            value <= limits.strain_max_unevenness and high <= limits.strain_max_unevenness_high
+        )
+
+    own, own_high = row["unique_unevenness"], row["unique_unevenness_high"]
+    own_is_uneven = 2 * own - own_high > limits.strain_max_unevenness
+    if is_even("unique_unevenness") or (is_even("unevenness") and not own_is_uneven):
+        return ""
+    said = "a mixture of relatives cannot be excluded: "
+    if own_is_uneven:
+        return said + (
+            f"the depth of k-mers of its own varies by {own:.2f} (CV squared), "
+            f"{limits.strain_max_unevenness:g} is allowed"
+        )
+    return (
+        said + "too few k-mers to tell how even their depth is, take a smaller psychobiotics.scaled"
+    )
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
 from moodbiome.measures import covariate_faults, measure_faults
 from moodbiome.sheet import Sheet
-from moodbiome.strains import panel_species, strain_faults
-from moodbiome.visits import visit_faults
+from moodbiome.strains import panel_organisms, panel_species, read_strains, strain_faults
+from moodbiome.visits import intake_faults, visit_faults
 
 
 def check_settings(settings: dict[str, Any], schema: dict[str, Any]) -> list[Fault]:
@@ -104,10 +104,12 @@ def check_against_sheet(
     faults += _more_faults(settings["signature"]["more"], folder / "evidence/concepts.tsv")
     faults += _reference_faults(settings, assays, imported, folder / "evidence/taxa.tsv")
     faults += _trials_faults(settings["statistics"]["trials"])
+    strains: list[Fault] = []
     if settings["psychobiotics"]["strains"]:
         crosswalk = folder / "evidence" / "crosswalk.tsv"
         table = Path(settings["psychobiotics"]["strains"])
-        faults += strain_faults(table, panel_species(crosswalk))
+        strains = strain_faults(table, panel_species(crosswalk))
+        faults += strains
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
         if rank not in settings["tables"]["ranks"]:
@@ -116,10 +118,12 @@ def check_against_sheet(
     if not sheet.units:
         return faults
     dictionary = read_dictionary(folder / "metadata.tsv")
+    visits = _longitudinal_faults(settings, sheet, dictionary)
     return [
         *faults,
         *_column_faults(settings, sheet),
-        *_longitudinal_faults(settings, sheet, dictionary),
+        *visits,
+        *([] if strains or visits else _intake_faults(settings, sheet, folder)),
         *measure_faults(
             settings["statistics"]["measures"],
             settings["statistics"]["adjust_for"],
@@ -153,6 +157,15 @@ def _longitudinal_faults(
     ]
     name = Path(settings["samples"]).name
     return unknown + visit_faults(settings["cohort"], outcomes, sheet, name)
+
+
+def _intake_faults(settings: dict[str, Any], sheet: Sheet, folder: Path) -> list[Fault]:
+    """What forbids the check of intake; the settings of visits and strains are without fault."""
+    given = settings["psychobiotics"]["strains"]
+    table = Path(given) if given else folder / "psychobiotics/strains.tsv"
+    organisms = panel_organisms(folder / "evidence/crosswalk.tsv")
+    organisms += [strain.strain for strain in read_strains(table)]
+    return intake_faults(settings["psychobiotics"]["intake"], settings["cohort"], sheet, organisms)
 
 
 def _nomenclature_faults(

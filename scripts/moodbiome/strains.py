@@ -6,9 +6,13 @@ The table is read with the standard library, for every parse of the workflow doe
 import csv
 import gzip
 import hashlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import sqrt
 from pathlib import Path
+from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
 from moodbiome.faults import Fault, suggestion
@@ -17,6 +21,12 @@ COLUMNS = ("strain", "species", "genome", "decoys")
 
 # Reads are sketched in parts of this many, so that memory does not grow with the sample.
 _PART = 200_000
+# A genome's k-mers are placed in stretches of this many bp, for the same reason.
+_STRETCH = 100_000
+
+# K-mers this far apart (bp) are seldom in one fragment, and still in one stretch of the genome.
+_APART = 1000
+_BLOCKS = 50
 
 
 class Strain(NamedTuple):
@@ -78,9 +88,20 @@ def read_strains(path: Path) -> list[Strain]:
 
 def panel_species(crosswalk: Path) -> list[str]:
     """Concepts of config/evidence/crosswalk.tsv that are psychobiotics."""
+    return list(_panel(crosswalk))
+
+
+def panel_organisms(crosswalk: Path) -> list[str]:
+    """These species, and after them the genera that they are of."""
+    within = _panel(crosswalk)
+    return list(dict.fromkeys([*within, *within.values()]))
+
+
+def _panel(crosswalk: Path) -> dict[str, str]:
+    """What each psychobiotic is within."""
     with crosswalk.open(encoding="utf-8") as lines:
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [row["concept"] for row in rows if row["used_by"] == "psychobiotic"]
+        return {row["concept"]: row["within"] for row in rows if row["used_by"] == "psychobiotic"}
 
 
 def strain_faults(path: Path, species: Collection[str]) -> list[Fault]:
@@ -283,6 +304,95 @@ def own_kmers(
     }
 
 
+def pair_kmers(
+    sequences: Iterable[str], wanted: Collection[int], kmer: int, apart: int = _APART
+) -> list[tuple[int, int]]:
+    """Each k-mer with the next one that begins at least `apart` bp after it in the same sequence.
+
+    Parameters
+    ----------
+    sequences
+        Contigs of a genome.
+    wanted
+        Hashes, as of `sketch_sequences` with the same `kmer`. Those that the genome has more than
+        once are passed over.
+
+    Returns
+    -------
+    list of (int, int)
+        Hashes, in the order of the first.
+    """
+    hasher = _empty(kmer, 1)
+    placed: list[list[tuple[int, int]]] = []
+    for sequence in sequences:
+        found = []
+        for start in range(0, len(sequence) - kmer + 1, _STRETCH):
+            stretch = sequence[start : start + _STRETCH + kmer - 1]
+            hashes = hasher.seq_to_hashes(stretch, force=True, bad_kmers_as_zeroes=True)
+            found += [(start + at, key) for at, key in enumerate(hashes) if key in wanted]
+        placed.append(found)
+    times = Counter(key for found in placed for _, key in found)
+    pairs = []
+    for found in placed:
+        once = [(at, key) for at, key in found if times[key] == 1]
+        starts = [at for at, _ in once]
+        for at, key in once:
+            other = bisect_left(starts, at + apart)
+            if other == len(once):
+                break
+            pairs.append((key, once[other][1]))
+    return pairs
+
+
+def unevenness(pairs: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
+    """How much the depth of k-mers differs from that of others near them, more than by chance.
+
+    Reads of one genome cover its k-mers alike, and the counts of two of them differ as Poisson
+    counts of one mean do. Reads of several relatives cover a k-mer as often as relatives have it.
+    Slow changes of depth along a genome cancel out between neighbours; those of alleles do not.
+
+    Parameters
+    ----------
+    pairs
+        Counts of neighbouring k-mers (see `pair_kmers`), in the order of the genome. Pairs with a
+        count far above the median, as of k-mers that other species have too, are passed over.
+
+    Returns
+    -------
+    (float, float) or None
+        Squared coefficient of variation of the depth, with the noise of counting taken off (below
+        0 by chance), and its standard error, over blocks of the genome. None for too few pairs.
+        It is (1 - p) / (n p) of n relatives, each with a k-mer with probability p and equally deep.
+
+    Examples
+    --------
+    Depths of 4, 12 or 8 that do not follow from one another:
+
+    >>> counts = [(4, 12), (8, 8), (12, 4), (4, 4), (8, 12), (12, 8), (8, 4), (12, 12), (4, 8)] * 20
+    >>> value, error = unevenness(counts)
+    >>> round(value, 3)
+    0.042
+    """
+    seen = [count for pair in pairs for count in pair if count]
+    if not seen:
+        return None
+    middle = median(seen)
+    limit = middle + max(middle, 5 * sqrt(middle))
+    kept = [pair for pair in pairs if max(pair) <= limit]
+    depth = sum(map(sum, kept)) / (2 * len(kept)) if kept else 0
+    if len(kept) < 2 * _BLOCKS or not depth:
+        return None
+    means = [(one + other) / 2 for one, other in kept]
+    # Half a squared difference of Poisson counts of one mean has that mean on average.
+    excess = [(one - other) ** 2 / 2 - (one + other) / 2 for one, other in kept]
+    value = mean(excess) / depth**2
+    # What each pair adds to the ratio's error, as far as it is linear in both means.
+    parts = [e - value * depth * (2 * m - depth) for e, m in zip(excess, means, strict=True)]
+    bounds = [round(number * len(parts) / _BLOCKS) for number in range(_BLOCKS + 1)]
+    blocks = [mean(parts[start:end]) for start, end in pairwise(bounds)]
+    return value, stdev(blocks) / sqrt(_BLOCKS) / depth**2
+
+
 def search_strains(
     strains: Sequence[Strain], reads: Iterable[str], kmer: int, scaled: int
 ) -> dict[str, Any]:
@@ -300,9 +410,10 @@ def search_strains(
     Returns
     -------
     dict
-        kmer_bp, scaled, sourmash (its version), reads, bases, strains: by name genome_bp and two
+        kmer_bp, scaled, sourmash (its version), reads, bases, strains: by name genome_bp; two
         histograms, ``shared`` and ``own``: number of sketched k-mers by how often they were seen, 0
-        included. Own k-mers are those of `own_kmers`.
+        included; and ``unevenness`` of ``all`` and of the ``own`` ones, ``value`` and ``se``, None
+        where they are too few. Own k-mers are those of `own_kmers`.
     """
     from sourmash import VERSION
 
@@ -320,6 +431,11 @@ def search_strains(
     own = own_kmers(sketches, decoys)
     counts, n_reads, bases = count_kmers(reads, set().union(*sketches.values()), kmer, scaled)
 
+    def uneven(name: str, hashes: set[int]) -> dict[str, float | None]:
+        pairs = pair_kmers(genomes[name], hashes, kmer)
+        found = unevenness([(counts.get(one, 0), counts.get(other, 0)) for one, other in pairs])
+        return dict(zip(("value", "se"), found or (None, None), strict=True))
+
     def histogram(hashes: set[int]) -> dict[str, int]:
         seen = Counter(counts.get(key, 0) for key in hashes)
         return {str(count): seen[count] for count in sorted(seen)}
@@ -335,6 +451,7 @@ def search_strains(
                 "genome_bp": sum(map(len, genomes[name])),
                 "own": histogram(own[name]),
                 "shared": histogram(sketch - own[name]),
+                "unevenness": {"all": uneven(name, sketch), "own": uneven(name, own[name])},
             }
             for name, sketch in sketches.items()
         },

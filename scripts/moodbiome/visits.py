@@ -12,6 +12,7 @@ from moodbiome.faults import Fault, suggestion
 from moodbiome.sheet import Sheet
 
 _SHOWN = 5
+PHASES = ("before", "during", "after")
 
 
 def order_timepoints(values: Iterable[str], given: Sequence[Any] = ()) -> list[str]:
@@ -51,13 +52,104 @@ def order_timepoints(values: Iterable[str], given: Sequence[Any] = ()) -> list[s
     return ordered
 
 
-def timepoints_from_baseline(cohort: Mapping[str, Any], sheet: Sheet) -> list[str]:
-    """The baseline and the timepoints after it, of settings and a sheet without fault."""
+def timepoints_of(cohort: Mapping[str, Any], sheet: Sheet) -> list[str]:
+    """All timepoints in their order, of settings and a sheet without fault."""
     column = cohort["timepoint"]
     values = [cells[column] for cells in _of_people(sheet).values()]
-    order = order_timepoints(values, cohort["timepoints"])
+    return order_timepoints(values, cohort["timepoints"])
+
+
+def timepoints_from_baseline(cohort: Mapping[str, Any], sheet: Sheet) -> list[str]:
+    """The baseline and the timepoints after it, of settings and a sheet without fault."""
+    order = timepoints_of(cohort, sheet)
     baseline = str(cohort["baseline"])
     return order[order.index(baseline) :] if baseline else order
+
+
+def intake_phases(order: Sequence[str], during: Iterable[Any]) -> dict[str, str]:
+    """Phase of each timepoint, by those at which the organisms were taken.
+
+    Parameters
+    ----------
+    order
+        Timepoints, as of `order_timepoints`.
+    during
+        Some of them, without a gap.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no timepoint, or another lies between them.
+
+    Examples
+    --------
+    >>> intake_phases(["0", "4", "8", "12"], [4, 8])
+    {'0': 'before', '4': 'during', '8': 'during', '12': 'after'}
+    """
+    named = {str(value) for value in during}
+    if unknown := sorted(named - set(order)):
+        raise ValueError(f"no sample has timepoint {unknown[0]!r}")
+    places = [place for place, value in enumerate(order) if value in named]
+    first, last = places[0], places[-1]
+    if gap := [value for value in order[first:last] if value not in named]:
+        raise ValueError(f"lacks {gap[0]!r}, which lies between those given")
+    return {value: PHASES[(at >= first) + (at > last)] for at, value in enumerate(order)}
+
+
+def intake_faults(
+    intake: Mapping[str, Sequence[Any]],
+    cohort: Mapping[str, Any],
+    sheet: Sheet,
+    organisms: Sequence[str],
+) -> list[Fault]:
+    """What forbids the check of intake that the settings ask for.
+
+    Parameters
+    ----------
+    intake
+        The settings ``psychobiotics.intake``.
+    cohort
+        The settings ``cohort``, without fault (see `visit_faults`).
+    sheet
+    organisms
+        All that can be asked for: species and genera of the panel, and strains of the table.
+    """
+    key = "config: psychobiotics.intake"
+    during, wanted, arms = intake["during"], intake["organisms"], intake["arms"]
+    if not during:
+        given = [name for name in ("organisms", "arms") if intake[name]]
+        mend = "name the timepoints of intake there, or leave all of it empty"
+        return [Fault(f"{key}.during", f"is empty, and {name} is set", mend) for name in given]
+    faults = []
+    if not wanted:
+        mend = f"name what was given, of: {', '.join(organisms)}"
+        faults.append(Fault(f"{key}.organisms", "is empty", mend))
+    for name in wanted:
+        if name not in organisms:
+            mend = f"{suggestion(name, organisms)}Known are: {', '.join(organisms)}"
+            problem = f"{name!r} is not in the panel and no strain of the table"
+            faults.append(Fault(f"{key}.organisms", problem, mend))
+    if not cohort["subject"]:
+        mend = "name the columns with the person and the visit in cohort.subject and .timepoint"
+        return [*faults, Fault(f"{key}.during", "is set, and cohort.subject is not", mend)]
+    order = timepoints_of(cohort, sheet)
+    try:
+        intake_phases(order, during)
+    except ValueError as error:
+        words = [str(value) for value in during if str(value) not in order]
+        mend = f"{suggestion(words[0], order) if words else ''}Timepoints are: {', '.join(order)}"
+        faults.append(Fault(f"{key}.during", str(error), mend))
+    if arms and not cohort["arm"]:
+        mend = "name the column in cohort.arm, or leave this empty: all took it"
+        return [*faults, Fault(f"{key}.arms", "is set, and cohort.arm is not", mend)]
+    people = _of_people(sheet).values()
+    known = sorted({cells[cohort["arm"]] for cells in people} - {""}) if arms else []
+    for arm in arms:
+        if arm not in known:
+            mend = f"{suggestion(arm, known)}Arms are: {', '.join(known)}"
+            problem = f"no subject has {arm!r} in column {cohort['arm']!r}"
+            faults.append(Fault(f"{key}.arms", problem, mend))
+    return faults
 
 
 def visit_faults(

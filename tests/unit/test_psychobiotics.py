@@ -157,12 +157,20 @@ def test_nothing_seen_is_no_number():
     assert fit_kmers({0: 100}).depth == 0
 
 
-def found(depth, identity, own_share=None, n_own=2000):
+def uneven(of_all=(0.0, 0.01), of_own=(0.0, 0.02)):
+    return {
+        which: {"value": value, "se": se}
+        for which, (value, se) in (("all", of_all), ("own", of_own))
+    }
+
+
+def found(depth, identity, own_share=None, n_own=2000, **unevenness):
     """K-mers of a genome of 2 Mb, at an identity in %, in a sample of 1 Gb."""
     share = (identity / 100) ** 31
     own = counts(n_own, depth, share if own_share is None else own_share)
     shared = counts(18_000, depth, share)
     of_strain = {"genome_bp": 2_000_000, "own": own, "shared": shared}
+    of_strain["unevenness"] = uneven(**unevenness)
     bases = {"kmer_bp": 31, "scaled": 100, "reads": 10**7, "bases": 15 * 10**8}
     return {**bases, "strains": {"X": of_strain}}
 
@@ -203,8 +211,50 @@ def test_a_relative_without_the_own_kmers_is_not_the_strain():
 
 def test_decoys_that_are_too_near_are_said():
     row = call_strain(found(2, 100, n_own=40), "X", LIMITS)
-    assert row["call"] == "detected species"
+    assert row["call"] == NOT_ASSESSABLE
+    assert row["reason"].startswith("species there; 40 k-mers of its own")
     assert "its decoys are too near" in row["reason"]
+
+
+UNKNOWN = (None, None)
+
+
+@pytest.mark.parametrize(
+    ("of_all", "of_own", "call", "said"),
+    [
+        # All k-mers are even: one genome, however little its own k-mers say.
+        ((0.0, 0.02), (0.1, 0.07), CONSISTENT, ""),
+        ((0.0, 0.02), UNKNOWN, CONSISTENT, ""),
+        # A relative lies beside it, and its own k-mers are even.
+        ((0.3, 0.02), (0.0, 0.02), CONSISTENT, ""),
+        ((0.3, 0.02), (0.04, 0.03), CONSISTENT, ""),
+        # Its own k-mers are uneven: several relatives.
+        ((0.12, 0.01), (0.12, 0.01), NOT_ASSESSABLE, "varies by 0.12 (CV squared), 0.05 is"),
+        ((0.0, 0.01), (0.4, 0.1), NOT_ASSESSABLE, "varies by 0.40 (CV squared), 0.05 is"),
+        # Neither is known well enough.
+        ((0.3, 0.02), (0.04, 0.06), NOT_ASSESSABLE, "too few k-mers to tell"),
+        ((0.06, 0.02), (0.0, 0.1), NOT_ASSESSABLE, "too few k-mers to tell"),
+        ((0.3, 0.02), UNKNOWN, NOT_ASSESSABLE, "too few k-mers to tell"),
+        (UNKNOWN, UNKNOWN, NOT_ASSESSABLE, "too few k-mers to tell"),
+    ],
+)
+def test_several_relatives_together_are_told_by_uneven_depth(of_all, of_own, call, said):
+    row = call_strain(found(5, 100, of_all=of_all, of_own=of_own), "X", LIMITS)
+    assert row["call"] == call
+    assert said in row["reason"]
+    if call != CONSISTENT:
+        assert row["reason"].startswith("species there; a mixture of relatives cannot be excluded")
+    if of_own[0] is not None:
+        assert row["unique_unevenness_high"] == pytest.approx(
+            of_own[0] + 1.96 * of_own[1], rel=1e-4
+        )
+
+
+def test_what_speaks_against_the_strain_stands_before_doubts():
+    uneven_copy = found(5, 99.5, of_all=(0.17, 0.01), of_own=(0.17, 0.02))
+    row = call_strain(uneven_copy, "X", LIMITS)
+    assert row["call"] == "detected species"
+    assert row["reason"] == "ANI 99.50 %, 99.9 % are needed"
 
 
 def test_strains_that_cannot_be_asked_have_a_reason():
@@ -230,9 +280,10 @@ def test_a_genome_of_few_kmers_must_still_exclude_a_relative():
     few["strains"]["X"] = {"genome_bp": 12_000} | {
         "own": counts(100, 0.6),
         "shared": counts(20, 0.6),
+        "unevenness": uneven(),
     }
     row = call_strain(few, "X", LIMITS)
-    assert row["call"] == "detected species"
+    assert row["call"] == NOT_ASSESSABLE
     assert "take a smaller psychobiotics.scaled" in row["reason"]
 
 

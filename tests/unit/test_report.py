@@ -15,6 +15,7 @@ import yaml
 from moodbiome import report as reports
 from moodbiome.evaluation import evaluate
 from moodbiome.figures import Ordination
+from moodbiome.intake import phase_changes, phase_counts, subject_phases
 from moodbiome.report import NotRun, Report, citation_url, forbidden_words, render, render_sample
 from moodbiome.report.references import reference_list, sources_cited
 from moodbiome.report.samples import _place_sentence
@@ -320,6 +321,39 @@ def test_a_panel_of_which_nothing_can_be_shown_has_no_table():
     found = words(render(replace(few(), psychobiotics=rows), COHORT), "psychobiotics", "evidence")
     assert "Not shown (shotgun): X1. Reason: no genome given." in found
     assert "Psychobiotic panel" not in found
+
+
+def test_intake_is_counted_by_arm_and_phase_and_names_who_contradicts_it():
+    calls = {"+": "detected species", "-": "not detected", "?": "not assessable"}
+    people = {"P1": "-+", "P2": "-+", "P3": "--", "P4": "-?", "Q1": "--", "Q2": "-+", "Q3": "--"}
+    samples = [(who, str(time), mark) for who in people for time, mark in enumerate(people[who])]
+    visits = pd.DataFrame(
+        [(who, time, "active" if who[0] == "P" else "placebo") for who, time, _ in samples],
+        index=[f"{who}{time}" for who, time, _ in samples],
+        columns=["subject", "timepoint", "arm"],
+    )
+    found = pd.DataFrame({"sample": visits.index, "organism": "x", "name": "B. x"})
+    found = found.assign(level="species", call=[calls[mark] for *_, mark in samples], reason="")
+    phases = {"0": "before", "1": "during"}
+    subjects = subject_phases(found, visits, phases, ["active"])
+    tables = {
+        "intake": phase_counts(subjects, phases),
+        "intake_changes": phase_changes(subjects, "placebo"),
+        "intake_subjects": subjects,
+    }
+    tables = {name: table.assign(assay="shotgun") for name, table in tables.items()}
+    rows = panel(("P10", "x", "species", "detected species", 0.001, ""))
+    text = render(replace(few(), psychobiotics=rows, **tables), COHORT)
+    said = words(text, "intake", "evidence")
+    assert "B. x: Given it, and not detected during intake (was it taken?): P3." in said
+    assert "B. x: Not given it, and newly detected during intake (samples mixed up" in said
+    assert "or own use): Q2." in said
+    assert "B. x: not assessable during intake in 1 of 7 subjects." in said
+    cells = "<td>active</td><td>yes</td><td>0 of 4 (0\u00a0% to 49\u00a0%)</td>"
+    assert cells + "<td>2 of 3 (21\u00a0% to 94\u00a0%)</td>" in text
+    # 2 of 3 against 1 of 3 gain it.
+    assert "<td>1 of 3 (6\u00a0% to 79\u00a0%)</td>" in text
+    assert 'id="intake"' not in render(replace(few(), psychobiotics=rows), COHORT)
 
 
 def test_warnings_come_before_every_result(page):

@@ -10,11 +10,15 @@ import yaml
 from moodbiome.psychobiotics import CONSISTENT, Limits, call_strain
 from moodbiome.strains import (
     Strain,
+    pair_kmers,
+    panel_organisms,
     panel_species,
     read_fasta,
     read_strains,
     search_strains,
+    sketch_sequences,
     strain_faults,
+    unevenness,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +27,11 @@ SPECIES = panel_species(ROOT / "config/evidence/crosswalk.tsv")
 SETTINGS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 LIMITS = Limits(**SETTINGS["psychobiotics"]["limits"])
 HEADER = "strain\tspecies\tgenome\tdecoys"
+
+
+def test_organisms_of_the_panel_are_its_species_and_their_genera():
+    crosswalk = ROOT / "config/evidence/crosswalk.tsv"
+    assert panel_organisms(crosswalk) == [*SPECIES, "lactobacillus", "bifidobacterium"]
 
 
 @pytest.fixture
@@ -156,6 +165,89 @@ def test_reads_of_the_strain_and_of_its_relatives(tmp_path):
     assert call(100, 0.2)["call"] == "not assessable at this depth"
     assert call(100, 0.01)["call"] == "not detected"
     assert call(80, 3)["call"] == "not detected"
+
+
+def test_three_relatives_that_hold_all_kmers_are_not_the_strain(tmp_path):
+    """Three copies of 99 % hold 1 - 0.27^3 of the k-mers together: the ANI does not tell."""
+    pytest.importorskip("sourmash", reason="sourmash is not installed: make .venv/.dev")
+    random = np.random.default_rng(5)
+    genome = LETTERS[random.integers(0, 4, 600_000)]
+    files = [tmp_path / "g", tmp_path / "d"]
+    decoy = altered(genome, 0.01, random)
+    for file, letters in zip(files, (genome, decoy), strict=True):
+        file.write_text(f">{file.name}\n{letters.tobytes().decode()}\n")
+    strain = Strain("X", "bifidobacterium_longum", files[0], (files[1],), 2)
+
+    def call(*sources):
+        reads = [read for source, depth in sources for read in cut(source, depth, random)]
+        return call_strain(search_strains([strain], reads, 31, 20), "X", LIMITS)
+
+    copies = [altered(genome, 0.01, random) for _ in range(3)]
+    row = call(*((copy, 5) for copy in copies))
+    share = 0.99**31
+    assert row["ani"] > LIMITS.strain_min_ani
+    assert row["unevenness"] == pytest.approx((1 - share) / (3 * share), rel=0.25)
+    assert row["call"] == "not assessable"
+    assert "a mixture of relatives cannot be excluded" in row["reason"]
+    # A relative that is among the decoys, and one that is thin, do not hide the strain.
+    assert call((genome, 5), (decoy, 5))["call"] == CONSISTENT
+    assert call((genome, 5), (copies[0], 1))["call"] == CONSISTENT
+
+
+def test_kmers_are_paired_beyond_the_length_of_a_fragment():
+    pytest.importorskip("sourmash", reason="sourmash is not installed: make .venv/.dev")
+    random = np.random.default_rng(6)
+    letters = LETTERS[random.integers(0, 4, 3000)].tobytes().decode()
+    repeated = letters[:100]
+    wanted = sketch_sequences([letters], 31, 1)
+    pairs = pair_kmers([letters], wanted, 31, apart=1000)
+    order = {key: at for at, (key, _) in enumerate(pairs)}
+    # 2,970 k-mers, of which the last 1,000 have none after them at that distance.
+    assert len(pairs) == 1970
+    assert all(order.get(other, at + 1000) == at + 1000 for at, (_, other) in enumerate(pairs))
+    # K-mers that the genome has twice are passed over, and no pair goes across contigs.
+    assert len(pair_kmers([letters + repeated], wanted, 31)) == 1970 - 70
+    assert pair_kmers([letters[:900], letters[900:1800]], wanted, 31) == []
+
+
+def test_stretches_of_a_genome_join_without_a_gap(monkeypatch):
+    pytest.importorskip("sourmash", reason="sourmash is not installed: make .venv/.dev")
+    letters = LETTERS[np.random.default_rng(7).integers(0, 4, 3000)].tobytes().decode()
+    wanted = sketch_sequences([letters], 31, 1)
+    whole = pair_kmers([letters], wanted, 31)
+    monkeypatch.setattr("moodbiome.strains._STRETCH", 700)
+    assert pair_kmers([letters], wanted, 31) == whole
+
+
+def poisson_pairs(depths, seed=8):
+    counts = np.random.default_rng(seed).poisson(depths)
+    return [tuple(pair) for pair in counts.reshape(-1, 2).tolist()]
+
+
+def test_unevenness_is_that_of_the_depth_and_not_of_counting():
+    random = np.random.default_rng(9)
+    for depth in (0.5, 2, 20):
+        value, error = unevenness(poisson_pairs(np.full(20_000, depth)))
+        assert abs(value) < 4 * error
+        assert error == pytest.approx(np.sqrt(2) / depth / 100, rel=0.4)
+    # Each of 3 relatives has a k-mer with probability 0.73.
+    carried = random.binomial(3, 0.73, 40_000)
+    value, error = unevenness(poisson_pairs(4.0 * carried))
+    assert value == pytest.approx(0.27 / (3 * 0.73), abs=4 * error)
+    # The depth halves along the genome, and neighbours stay alike.
+    value, error = unevenness(poisson_pairs(np.linspace(10, 5, 40_000)))
+    assert abs(value) < 4 * error
+    # K-mers of a plasmid in many copies say nothing.
+    deep = np.full(20_000, 5.0)
+    deep[::50] = 500
+    value, error = unevenness(poisson_pairs(deep))
+    assert abs(value) < 4 * error
+
+
+def test_too_few_kmers_have_no_unevenness():
+    assert unevenness([(3, 4)] * 99) is None
+    assert unevenness([(0, 0)] * 1000) is None
+    assert unevenness([]) is None
 
 
 def test_kmers_of_any_other_strain_are_not_its_own(tmp_path):

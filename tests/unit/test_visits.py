@@ -3,7 +3,14 @@
 import pytest
 
 from moodbiome.sheet import Sheet, Unit
-from moodbiome.visits import order_timepoints, timepoints_from_baseline, visit_faults
+from moodbiome.visits import (
+    intake_faults,
+    intake_phases,
+    order_timepoints,
+    timepoints_from_baseline,
+    timepoints_of,
+    visit_faults,
+)
 
 COHORT = {
     "subject": "who",
@@ -154,3 +161,48 @@ def test_numbers_are_ordered_as_numbers():
     assert order_timepoints(["10", "9", "-2", "9.5"]) == ["-2", "9", "9.5", "10"]
     with pytest.raises(ValueError, match="holds 'nan'"):
         order_timepoints(["nan", "1"])
+
+
+INTAKE = {"during": ["4"], "organisms": ["bifidobacterium_breve"], "arms": []}
+ORGANISMS = ["bifidobacterium_breve", "bifidobacterium", "B. breve X1"]
+
+
+def said_of_intake(cohort=None, **settings):
+    faults = intake_faults(INTAKE | settings, cohort or COHORT, sheet_of(ROWS), ORGANISMS)
+    return "\n".join(map(str, faults))
+
+
+def test_phases_of_intake_follow_from_the_timepoints_during_it():
+    sheet = sheet_of(ROWS)
+    order = timepoints_of(COHORT, sheet)
+    assert intake_phases(order, [4]) == {"0": "before", "4": "during", "12": "after"}
+    assert set(intake_phases(order, order).values()) == {"during"}
+    # Timepoints ahead of the baseline are before intake as well.
+    assert timepoints_of(COHORT | {"baseline": 4}, sheet) == order
+
+
+def test_a_sound_intake_has_no_fault():
+    assert said_of_intake() == ""
+    assert said_of_intake(arms=["probiotic"], organisms=ORGANISMS, during=[4, "12"]) == ""
+    assert said_of_intake(during=[], organisms=[]) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"during": [5]}, "intake.during: no sample has timepoint '5'; "),
+        ({"during": [5]}, "Timepoints are: 0, 4, 12"),
+        ({"during": [0, 12]}, "intake.during: lacks '4', which lies between those given"),
+        ({"during": []}, "intake.during: is empty, and organisms is set"),
+        ({"organisms": []}, "intake.organisms: is empty; name what was given, of: bifido"),
+        (
+            {"organisms": ["bifidobacterium_brev"]},
+            "is not in the panel and no strain of the table; did you mean 'bifidobacterium_breve'?",
+        ),
+        ({"arms": ["probiotics"]}, "no subject has 'probiotics' in column 'arm'; did you mean"),
+        ({"cohort": COHORT | {"arm": ""}, "arms": ["x"]}, "cohort.arm is not; name the column"),
+        ({"cohort": COHORT | {"subject": ""}}, "intake.during: is set, and cohort.subject is not"),
+    ],
+)
+def test_faults_of_intake(settings, expected):
+    assert expected in said_of_intake(**settings)

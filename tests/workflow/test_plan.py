@@ -30,6 +30,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "model_longitudinal",
         "import_tables",
         "search_strains",
+        "check_intake",
     }
     assert written - planned - optional == set()
 
@@ -182,6 +183,18 @@ def test_repeated_samples_are_modelled_where_subject_and_timepoint_are_named(fol
     done = snakemake(folder, "--dry-run")
     assert done.returncode == 0, done.stdout
     assert re.search(r"^model_longitudinal +1$", done.stdout, re.MULTILINE)
+    assert "check_intake" not in done.stdout
+    intake = {"during": [4], "organisms": ["bifidobacterium_longum"]}
+    change_settings(folder, psychobiotics={"intake": intake})
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^check_intake +1$", done.stdout, re.MULTILINE)
+    change_settings(folder, psychobiotics={"intake": {"during": [5], "organisms": ["longum"]}})
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 1
+    assert "psychobiotics.intake.during: no sample has timepoint '5'" in done.stdout
+    assert "psychobiotics.intake.organisms: 'longum' is not in the panel" in done.stdout
+    change_settings(folder, psychobiotics={})
     change_settings(folder, cohort__arm="week", cohort__arm_reference="0")
     done = snakemake(folder, "--dry-run")
     assert done.returncode == 1

@@ -31,7 +31,7 @@ from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
 from moodbiome.staging import keep_copies, node_folder
 from moodbiome.strains import read_strains
-from moodbiome.visits import timepoints_from_baseline
+from moodbiome.visits import timepoints_from_baseline, timepoints_of
 
 SCHEMA = yaml.safe_load(Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text())
 

@@ -1,5 +1,10 @@
 """Counts, and k-mers of genomes that the user gives -> psychobiotic species and strains of each sample."""
 
+INTAKE = []
+if config["psychobiotics"]["intake"]["during"]:
+    INTAKE = [
+        f"results/signature/intake{part}.tsv" for part in ("", "_changes", "_subjects", "_not_run")
+    ]
 if STRAIN_FILES:
 
     rule search_strains:
@@ -58,3 +63,35 @@ rule detect_psychobiotics:
         code=code("detect_psychobiotics"),
     script:
         "../../scripts/detect_psychobiotics.py"
+
+
+if INTAKE:
+
+    rule check_intake:
+        """Say who shows what a trial gave, before, during and after intake."""
+        input:
+            psychobiotics="results/signature/psychobiotics.tsv",
+            status="results/tables/sample_status.tsv",
+            metadata="results/tables/metadata.tsv",
+        output:
+            counts="results/signature/intake.tsv",
+            changes="results/signature/intake_changes.tsv",
+            subjects="results/signature/intake_subjects.tsv",
+            not_run="results/signature/intake_not_run.tsv",
+        log:
+            "logs/check_intake.log",
+        conda:
+            "../../envs/python.yaml"
+        params:
+            assays=ASSAYS,
+            subject=config["cohort"]["subject"],
+            timepoint=config["cohort"]["timepoint"],
+            timepoints=timepoints_of(config["cohort"], sheet),
+            arm=config["cohort"]["arm"],
+            reference=config["cohort"]["arm_reference"],
+            during=config["psychobiotics"]["intake"]["during"],
+            organisms=config["psychobiotics"]["intake"]["organisms"],
+            arms=config["psychobiotics"]["intake"]["arms"],
+            code=code("check_intake"),
+        script:
+            "../../scripts/check_intake.py"

@@ -46,6 +46,8 @@ differential : DataFrame or None
         assay its own figures.
     psychobiotics : DataFrame or None
         results/signature/psychobiotics.tsv.
+    intake, intake_changes, intake_subjects : DataFrame or None
+        As written by check_intake; None where no intake was declared.
     sensitivity : DataFrame or None
         results/profile/<assay>.sensitivity.tsv of all assays, with a column assay.
     minimisers : DataFrame or None
@@ -99,6 +101,9 @@ differential : DataFrame or None
     indices: pd.DataFrame | None = None
     more_scores: pd.DataFrame | None = None
     psychobiotics: pd.DataFrame | None = None
+    intake: pd.DataFrame | None = None
+    intake_changes: pd.DataFrame | None = None
+    intake_subjects: pd.DataFrame | None = None
     evidence: pd.DataFrame | None = None
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None

@@ -50,7 +50,7 @@ from moodbiome.report.longitudinal import (
 from moodbiome.report.performance import evaluation_figures, evaluation_sentences
 from moodbiome.report.pooled import pooled_figures, trial_figures, trials_table
 from moodbiome.report.provenance import databases, flat_settings, methods_of, pairs
-from moodbiome.report.psychobiotics import psychobiotic_panels
+from moodbiome.report.psychobiotics import intake_panels, psychobiotic_panels
 from moodbiome.report.reads import ledger_figures, ledger_total, status_table
 from moodbiome.report.references import reference_list
 from moodbiome.report.samples import sample_facts, sample_figures, score_sentences, type_words
@@ -150,6 +150,7 @@ def render(report: Report, template: Path) -> str:
         evaluation=section_of(report, "evaluation", report.evaluation, evaluation_figures),
         evaluation_sentences=evaluation_sentences(report),
         psychobiotics=psychobiotic_panels(report),
+        intake=intake_panels(report),
         evidence=evidence_table(report) if evidence is not None else None,
         shared=shared_taxa(report),
         evidence_reason=not_run(report, "evidence", report.evidence),

@@ -45,6 +45,7 @@ _ANALYSES = {
     "measures": "measured variables",
     "sensitivity": "sensitivity runs",
     "longitudinal": "change over time",
+    "intake": "check of intake",
     "pooled": "effects pooled over studies",
     "power": "power of the comparison",
 }
