@@ -1,6 +1,7 @@
 """moodbiome: from gut sequencing reads to a depression-associated taxa signature.
 
-inputs -> reads -> databases -> profile -> tables -> diversity -> signature -> statistics -> report
+inputs -> reads -> databases -> profile -> tables -> diversity -> signature -> function
+    -> statistics -> report
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/diversity.smk"
 include: "workflow/rules/signature.smk"
 include: "workflow/rules/psychobiotics.smk"
+include: "workflow/rules/function.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
 

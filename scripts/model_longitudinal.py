@@ -28,6 +28,7 @@ from moodbiome.longitudinal import (
     taxon_values,
     with_q,
 )
+from moodbiome.modules import log2_abundance
 from moodbiome.tables import prokaryotes, read_counts
 
 LOG2, LOG2_CHANGE = "log2 of the sheet's unit", "log2 fold change"
@@ -45,6 +46,7 @@ columns = [params.subject, params.timepoint, params.arm]
 times, reference = params.timepoints, params.reference
 cohort = read_cohort(snake_in.status, snake_in.metadata, *columns)
 ledger, alpha, scores = map(read_tsv, (snake_in.ledger, snake_in.alpha, snake_in.scores))
+functions = read_tsv(snake_in.modules[0], text=["module", "name"]) if snake_in.modules else None
 tables, moved, kept, notes = {}, {}, {}, {}
 
 
@@ -95,6 +97,17 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
             notes[assay].append(pd.DataFrame([row]))
     for table in tables[assay]:
         table["name"] = table["name"].map(counts["name"]).fillna(table["name"])
+
+    if functions is not None and assay in set(functions["assay"]):
+        rows = (functions["assay"] == assay) & functions["sample"].isin(usable.index)
+        values, without = log2_abundance(functions[rows], params.min_prevalence)
+        reasons_of = [("longitudinal", f"modules: {reason}") for reason in without]
+        notes[assay].append(pd.DataFrame(reasons_of, columns=["analysis", "reason"]))
+        if not values.empty:
+            values = values.reindex(usable.index)
+            model(assay, values, usable, "function", "log2_abundance", LOG2_CHANGE)
+            names = functions.drop_duplicates("module").set_index("module")["name"]
+            tables[assay][-1]["name"] = tables[assay][-1]["name"].map(names)
 
 # Scales and markers do not depend on whether the stool could be sequenced, nor on the assay.
 metadata = read_tsv(snake_in.metadata, text=list(filter(None, columns))).set_index("sample")

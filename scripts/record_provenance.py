@@ -31,6 +31,10 @@ provenance = {
         Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
         for file in snakemake.input.imports
     },
+    "functions": {
+        Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
+        for file in snakemake.input.functions
+    },
     "config": snakemake.params.config,
     "seed": snakemake.params.config["seed"],
     "versions": {

@@ -10,6 +10,7 @@ from moodbiome.cohort import read_tsv, summarise
 from moodbiome.community_types import read_types_table
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
+from moodbiome.modules import read_definitions
 from moodbiome.report import NotRun, Report, render, render_sample
 from moodbiome.software import python_versions, read_software
 from moodbiome.tables import read_counts
@@ -43,6 +44,13 @@ names = ["feature", "study", "outcome", "variable", "level", "name"]
 meta_analyses = {
     Path(path).stem: read_tsv(path, text=names) for path in [*snake_in.pooled, *snake_in.trials]
 }
+modules, module_tests, modules_by_type = [
+    read_tsv(path, text=["module", "name", "reason"]) for path in snake_in.functions
+] or [None] * 3
+definitions = None
+if snake_in.functions:
+    tables = map(Path, snake_in.module_tables)
+    definitions, _ = read_definitions(*tables, [Path(path) for path in snake_in.more_modules])
 imports = {
     Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.imports
 }
@@ -89,6 +97,10 @@ report = Report(
     more_scores=read_tsv(snake_in.more_scores, text=["signature", "reason"]),
     psychobiotics=read_tsv(snake_in.psychobiotics),
     **intakes,
+    modules=modules,
+    module_tests=module_tests,
+    modules_by_type=modules_by_type,
+    module_definitions=definitions and definitions.modules,
     evidence=read_table(Path(snake_in.taxa), "taxa"),
     claims=read_table(Path(snake_in.claims), "claims"),
     sources=read_table(Path(snake_in.sources), "sources"),

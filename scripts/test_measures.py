@@ -25,6 +25,7 @@ from moodbiome.measure_models import (
     associate_measures,
     canonical_categories,
     community_features,
+    function_features,
     missing_by_sample,
     run_words,
     sensitivity_runs,
@@ -40,6 +41,20 @@ ledger, alpha, scores = (
 formula = params.formula
 subject = (split_formula(formula)[1] if formula else None) or params.subject or "subject"
 references = {params.group: params.reference} if params.group else {}
+functions = read_tsv(snake_in.modules[0], text=["module", "name"]) if snake_in.modules else None
+
+
+def modules_of(assay, samples):
+    """Gut-brain modules of some samples as outcomes, in a list of one or none; and why not."""
+    if functions is None or assay not in set(functions["assay"]):
+        return [], []
+    rows = (functions["assay"] == assay) & functions["sample"].isin(samples)
+    try:
+        block, without = function_features(functions[rows], params.min_prevalence)
+        return [block], without
+    except NotRun as refusal:
+        return [], [refusal.reason]
+
 
 measured, compared, notes = {}, {}, {}
 for assay, file in zip(params.assays, snake_in.counts, strict=True):
@@ -68,9 +83,10 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
             ("sensitivity", f"{run_words(run)}: {reason}") for run, reason in without.items()
         ]
         outcomes, without = community_features(taxa[usable.index], **given)
-        reasons += [("measures", reason) for reason in without]
+        blocks, of_modules = modules_of(assay, usable.index)
+        reasons += [("measures", reason) for reason in [*without, *of_modules]]
         table, refused = associate_measures(
-            outcomes,
+            [*outcomes, *blocks],
             usable,
             params.measures,
             params.adjust_for,
@@ -97,12 +113,17 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
             ("sensitivity", f"{run_words(run)}: {reason}") for run, reason in without.items()
         ]
         outcomes, without = community_features(taxa[usable.index], **given)
-        reasons += [("sensitivity", reason) for reason in without]
-        table, refused = associate_group(outcomes, usable, formula, params.group, references, runs)
-        compared[assay].append(table)
-        reasons += [
-            ("sensitivity", f"{run_words(run)}: {reason}") for run, reason in refused.items()
-        ]
+        blocks, of_modules = modules_of(assay, usable.index)
+        reasons += [("sensitivity", reason) for reason in [*without, *of_modules]]
+        # Apart: a model that the measured samples do not allow must not stop those of the taxa.
+        for features_of in filter(None, (outcomes, blocks)):
+            table, refused = associate_group(
+                features_of, usable, formula, params.group, references, runs
+            )
+            compared[assay].append(table)
+            reasons += [
+                ("sensitivity", f"{run_words(run)}: {reason}") for run, reason in refused.items()
+            ]
     except NotRun as error:
         reasons.append(("sensitivity", error.reason))
     rows = pd.DataFrame(list(dict.fromkeys(reasons)), columns=["analysis", "reason"])

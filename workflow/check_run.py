@@ -28,7 +28,7 @@ from moodbiome.forecast import (  # noqa: E402
     readable,
     size,
 )
-from moodbiome.inputs import check_inputs, imported_tables  # noqa: E402
+from moodbiome.inputs import check_inputs, imported_functions, imported_tables  # noqa: E402
 from moodbiome.manifest import read_manifest  # noqa: E402
 from moodbiome.sheet import Sheet  # noqa: E402
 from moodbiome.strains import read_strains  # noqa: E402
@@ -36,6 +36,8 @@ from moodbiome.strains import read_strains  # noqa: E402
 # Jobs of a cohort, from the ledger to the conclusion (`all` among them); with reads, of tools'
 # versions; of an assay, of fingerprint, sensitivity and tables. Without MultiQC.
 COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 13, 2, 3
+# Of gut-brain modules: measured and tested; beside these, one import an assay.
+MODULE_JOBS = 2
 
 
 def main() -> int:
@@ -107,6 +109,8 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     intake = settings["psychobiotics"]["intake"]["during"]
     optional = cohort["study"], cohort["subject"], settings["statistics"]["trials"], intake
     jobs += sum(map(bool, optional))
+    functions = imported_functions(settings)
+    jobs += len(functions) + MODULE_JOBS if functions else 0
     host = settings["host"] if runs else {"remove": False}
     if runs:
         jobs += SOFTWARE_JOBS

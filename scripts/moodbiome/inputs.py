@@ -23,6 +23,16 @@ def imported_tables(settings: Mapping[str, Any]) -> dict[str, dict[str, Path]]:
     return {assay: files for assay, files in found.items() if files}
 
 
+def imported_functions(settings: Mapping[str, Any]) -> dict[str, Path]:
+    """Tables of gene families that the settings import, by assay; only those that are set.
+
+    >>> imported_functions({"function": {"import": {"shotgun": {"table": "ko.tsv"}}}})
+    {'shotgun': PosixPath('ko.tsv')}
+    """
+    tables = settings["function"]["import"]
+    return {assay: Path(of["table"]) for assay, of in tables.items() if of["table"]}
+
+
 def check_inputs(
     settings: dict[str, Any], schema: dict[str, Any], folder: Path, with_tables: bool = True
 ) -> tuple[Sheet, list[Fault], list[Fault]]:
@@ -65,6 +75,7 @@ def check_inputs(
     against = [] if faults else check_against_sheet(settings, sheet, folder, imported)
     if with_tables and sheet.units and not of_metadata:
         against += _table_faults(settings, sheet, imported)
+        against += _function_faults(settings, sheet)
     return sheet, [*faults, *of_sheet, *of_metadata, *against], warnings
 
 
@@ -91,4 +102,20 @@ def _table_faults(
                 problem = f"is {rank}, of which the imported table has no taxon"
                 mend = f"take one of {', '.join(found.by_rank)}, or import a table with lineages"
                 faults.append(Fault(f"config: {section}.rank", problem, mend))
+    return faults
+
+
+def _function_faults(settings: Mapping[str, Any], sheet: Sheet) -> list[Fault]:
+    """What is wrong with the imported tables of gene families."""
+    faults = []
+    for assay, path in imported_functions(settings).items():
+        from moodbiome.function_tables import read_function_table
+
+        samples = [sample for sample, of_assay in sheet.samples if of_assay == assay]
+        if not samples:
+            mend = f"add rows of the assay {assay!r}, or leave function.import.{assay}.table empty"
+            faults.append(Fault(f"config: function.import.{assay}", "no sample has it", mend))
+            continue
+        unit = settings["function"]["import"][assay]["unit"]
+        faults += read_function_table(path, samples, unit)[1]
     return faults

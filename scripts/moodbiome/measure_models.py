@@ -21,10 +21,12 @@ from moodbiome.association import (
     modelled_logs,
     require_taxa,
 )
+from moodbiome.community_types import contrast as between_types
 from moodbiome.dictionary import CENSORING, Field
 from moodbiome.faults import NotRun
 from moodbiome.formula import columns_of, formula_of, names_in, without_column
 from moodbiome.measures import kind_of
+from moodbiome.modules import log2_abundance
 
 MAIN = "main"
 RUNS = (MAIN, "without_antidepressants", "without_recent_antibiotics", "adjusted_for_stool")
@@ -40,6 +42,15 @@ SENSITIVITY_COLUMNS = [
     *("effect", "low", "high", "effect_unit", "p", "n", "same_sign", "excludes_zero"),
 ]
 
+MODULE_COLUMNS = [
+    *("assay", "module", "name", "term", "effect", "low", "high", "effect_unit", "effect_sd"),
+    *("p", "q", "n", "prevalence", "method"),
+]
+TYPE_COLUMNS = [
+    *("assay", "typing", "module", "name", "test", "term", "effect", "low", "high"),
+    *("effect_unit", "statistic", "df", "p", "q", "n", "n_of"),
+]
+
 # Samples beyond the number of parameters; with fewer the residual variance is a guess.
 _MIN_SPARE_SAMPLES = 5
 # Above it the expectation beyond the limit rests on the assumed tail more than on measurements.
@@ -53,7 +64,7 @@ class Features(NamedTuple):
     Attributes
     ----------
     kind : str
-        Of {'taxon', 'alpha_diversity', 'signature'}.
+        Of {'taxon', 'alpha_diversity', 'signature', 'function'}.
     outcomes : DataFrame of shape (n_samples, n_features)
         Missing where a sample has no value.
     names : Series
@@ -61,9 +72,9 @@ class Features(NamedTuple):
     unit : str
         Of the outcomes, or "of the metric" if each has its own.
     method : str
-        Of taxa, one of `measures.LINEAR_METHODS`.
+        Of taxa, one of `measures.LINEAR_METHODS`; of modules ``log2_abundance``.
     present : DataFrame of shape (n_samples, n_features) or None
-        Of taxa, whether the sample has a fragment.
+        Of taxa, whether the sample has a fragment; of modules, whether it has any copy.
     """
 
     kind: str
@@ -154,6 +165,124 @@ def score_features(scores: pd.DataFrame) -> Features:
     """The signature score of one assay's samples, from ``scores.tsv``."""
     values = scores.set_index("sample")[["score"]]
     return Features("signature", values, pd.Series({"score": "signature score"}), "natural log")
+
+
+def function_features(
+    modules: pd.DataFrame, min_prevalence: float = 0.10
+) -> tuple[Features, list[str]]:
+    """Modules of one assay's samples, as log2 of their abundance; which are left out, and why.
+
+    Parameters
+    ----------
+    modules : DataFrame
+        Rows of ``function/modules.tsv`` of the assay and of the samples to be analysed.
+    min_prevalence : float
+        See `modules.log2_abundance`.
+
+    Raises
+    ------
+    NotRun
+        If no module can be compared.
+    """
+    values, left_out = log2_abundance(modules, min_prevalence)
+    if values.empty:
+        raise NotRun("; ".join(["no module can be compared", *left_out]))
+    copies = modules.set_index(["sample", "module"])["abundance"]
+    present = pd.DataFrame(
+        {module: copies.xs(module, level="module") > 0 for module in values.columns}
+    )
+    names = modules.drop_duplicates("module").set_index("module")["name"]
+    present = present.loc[values.index]
+    block = Features("function", values, names, "log2 fold change", "log2_abundance", present)
+    return block, left_out
+
+
+def model_features(block: Features, design: Design) -> pd.DataFrame:
+    """Effects of all terms of a design on each feature: least squares, or a random intercept.
+
+    Parameters
+    ----------
+    block : Features
+        Of samples that hold those of the design, without missing values.
+    design : Design
+
+    Returns
+    -------
+    DataFrame
+        One row a feature and column of the design, columns `MODULE_COLUMNS` but for the assay.
+        ``effect`` is a log2 fold change, none where one of two groups has no copy. ``q`` is
+        Benjamini-Hochberg over the features of a term; ``prevalence`` the share of the samples
+        with any copy.
+    """
+    columns = [column for columns in design.terms.values() for column in columns]
+    values = block.outcomes.loc[design.matrix.index]
+    table = pd.concat(_fit(values, design, columns, block), ignore_index=True)
+    table["q"] = table.groupby("term", sort=False)["p"].transform(_q_values)
+    fit = "least squares" if design.groups is None else "random intercept"
+    table = table.rename(columns={"feature": "module"})
+    present = block.present if block.present is not None else values.notna()
+    return table.assign(
+        name=table["module"].map(block.names),
+        effect_unit=block.unit,
+        prevalence=table["module"].map(present.loc[values.index].mean()),
+        method=", ".join(filter(None, (block.method, fit))),
+    )[MODULE_COLUMNS[1:]]
+
+
+def contrast_types(
+    block: Features,
+    types: pd.DataFrame,
+    metadata: pd.DataFrame,
+    group: str,
+    reference: str,
+    subject: str = "subject",
+) -> tuple[pd.DataFrame, list[str]]:
+    """Each feature between community types, and the groups' difference adjusted for them.
+
+    Parameters
+    ----------
+    block : Features
+    types : DataFrame
+        Indexed by sample, with ``reference_type`` and ``cohort_type``.
+    metadata : DataFrame
+        Indexed by sample.
+    group, reference, subject : str
+        See `community_types.contrast`.
+
+    Returns
+    -------
+    table : DataFrame
+        Tests of `community_types.contrast` of each feature, columns `TYPE_COLUMNS` but for the
+        assay; ``q`` is Benjamini-Hochberg over the features of a typing, test and term.
+    not_run : list of str
+        Why a test is missing, by typing.
+    """
+    parts, reasons = [], []
+    for typing, column in (("reference", "reference_type"), ("cohort", "cohort_type")):
+        if types[column].isna().all():
+            reasons.append(f"no sample has a type ({typing} types)")
+            continue
+        for feature in block.outcomes.columns.astype(str):
+            values = block.outcomes[feature]
+            found = between_types(values, types[column], metadata, group, reference, subject)
+            reasons += [
+                f"{test} of {typing} types: {reason}"
+                for test, reason in zip(found["test"], found["reason"], strict=True)
+                if reason
+            ]
+            found = found[found["reason"] == ""].assign(typing=typing, module=feature)
+            # Of the values, whose unit is not that of the score.
+            is_log = found["effect_unit"] == "natural log"
+            parts.append(found.assign(effect_unit=found["effect_unit"].mask(is_log, block.unit)))
+    not_run = list(dict.fromkeys(reasons))
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=TYPE_COLUMNS[1:]), not_run
+    table = pd.concat(parts, ignore_index=True)
+    keys = ["typing", "test", "term"]
+    table["q"] = table.groupby(keys, sort=False)["p"].transform(_q_values)
+    table["name"] = table["module"].map(block.names)
+    return table[TYPE_COLUMNS[1:]], not_run
 
 
 def community_features(

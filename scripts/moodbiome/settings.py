@@ -104,6 +104,7 @@ def check_against_sheet(
     faults += _more_faults(settings["signature"]["more"], folder / "evidence/concepts.tsv")
     faults += _reference_faults(settings, assays, imported, folder / "evidence/taxa.tsv")
     faults += _trials_faults(settings["statistics"]["trials"])
+    faults += _module_faults(settings["function"]["modules"], folder / "function")
     strains: list[Fault] = []
     if settings["psychobiotics"]["strains"]:
         crosswalk = folder / "evidence" / "crosswalk.tsv"
@@ -311,6 +312,16 @@ def _trials_faults(trials: str) -> list[Fault]:
     from moodbiome.trials import read_trials
 
     return read_trials(Path(trials))[1]
+
+
+def _module_faults(files: list[str], folder: Path) -> list[Fault]:
+    if not files:
+        return []
+    # pandas takes a second to import, and the shipped modules are tested.
+    from moodbiome.modules import read_definitions
+
+    tables = folder / "modules.tsv", folder / "steps.tsv"
+    return read_definitions(*tables, [Path(file) for file in files])[1]
 
 
 def _host_faults(host: dict[str, str], manifest: Mapping[str, Database]) -> list[Fault]:

@@ -28,7 +28,7 @@ DEFAULTS = {
 }
 # Columns of tables that metadata is joined to, and columns beside samples in feature tables.
 RESERVED = ("status", "reason", "warnings", "is_usable", "metric")
-RESERVED_SAMPLES = ("taxon_id", "name", "lineage")
+RESERVED_SAMPLES = ("taxon_id", "name", "lineage", "ko")
 ASSAYS = ("shotgun", "amplicon")
 SAMPLE_TYPES = ("sample", "negative_control", "positive_control")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

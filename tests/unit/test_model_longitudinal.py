@@ -27,7 +27,8 @@ def write(table, path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """30 subjects at weeks 0, 4 and 10; probiotic lowers the scale by 4 and raises taxon 105."""
+    """30 subjects at weeks 0, 4 and 10; probiotic lowers the scale by 4, raises taxon 105 and
+    doubles a module."""
     folder = tmp_path_factory.mktemp("trial")
     generator = np.random.default_rng(4)
     rows = []
@@ -59,6 +60,15 @@ def folder(tmp_path_factory):
         columns=["sample", "assay", "metric"],
     )
     scores = sheet[["sample"]].assign(assay="shotgun", score=generator.normal(size=len(sheet)))
+    doubled = 2.0 ** ((sheet["group_given"] == "probiotic") & (sheet["week"] > 0))
+    copies = {"butyrate_kinase": 0.3 * doubled, "clpb": 1.0, "tyramine": None}
+    modules = pd.concat(
+        [
+            sheet[["sample"]].assign(module=module, abundance=mean, name=f"name of {module}")
+            for module, mean in copies.items()
+        ]
+    ).assign(assay="shotgun")
+    modules["abundance"] *= np.exp(generator.normal(0, 0.1, len(modules)))
     run = SimpleNamespace(
         input=SimpleNamespace(
             counts=[write(table, folder / "counts.tsv")],
@@ -67,6 +77,7 @@ def folder(tmp_path_factory):
             metadata=write(sheet, folder / "metadata.tsv"),
             alpha=write(alpha.assign(value=generator.random(len(alpha))), folder / "alpha.tsv"),
             scores=write(scores, folder / "scores.tsv"),
+            modules=[write(modules, folder / "modules.tsv")],
         ),
         output=SimpleNamespace(
             effects=str(folder / "longitudinal.tsv"),
@@ -102,7 +113,10 @@ def tables(folder):
 def test_planted_effects_come_out_with_their_names(tables):
     table = tables["longitudinal"]
     ours = table[(table["population"] == "intention_to_treat") & (table["q"] < 0.001)]
-    assert set(ours["name"]) == {"hamd17_total", "G105"}
+    assert set(ours["name"]) == {"hamd17_total", "G105", "name of butyrate_kinase"}
+    module = ours[ours["outcome"] == "butyrate_kinase"]
+    assert module["effect"].between(0.8, 1.2).all()
+    assert set(module["method"]) == {"log2_abundance"}
     scale = ours[ours["name"] == "hamd17_total"]
     assert scale["effect"].between(-6, -2.5).all()
     assert scale["timepoint"].tolist() == ["4", "10"]
@@ -112,11 +126,14 @@ def test_planted_effects_come_out_with_their_names(tables):
     assert set(taxon["rank"]) == {"genus"}
 
 
-def test_a_sample_without_depth_counts_for_the_scale_and_not_for_taxa(tables):
+def test_a_sample_without_depth_counts_for_the_scale_and_not_for_taxa(folder, tables):
     table = tables["longitudinal"]
     week = table[(table["timepoint"] == "4") & (table["population"] == "intention_to_treat")]
     n = week.groupby("family")["n_reference"].unique().map(list).to_dict()
-    assert n == {"alpha": [14], "markers": [15], "scales": [15], "signature": [14], "taxa": [14]}
+    of_sheet = {"markers": [15], "scales": [15]}
+    assert n == of_sheet | {key: [14] for key in ("alpha", "function", "signature", "taxa")}
+    notes = read_tsv(folder / "longitudinal_not_run.tsv")["reason"]
+    assert "modules: without an abundance in some sample: tyramine" in set(notes)
 
 
 def test_every_subject_is_in_the_changes_and_the_missing_are_named(tables):
@@ -148,6 +165,8 @@ def test_the_report_shows_trajectories_retention_and_effects(tables):
         "07 (no sample)",
         "difference from the arm placebo in change",
         "15 against 14",
+        "Change since baseline in gut-brain modules",
+        "name of butyrate kinase",
         " of 30, CLR",
         "too few",
     ):

@@ -25,7 +25,7 @@ from moodbiome.database import (
 )
 from moodbiome.faults import as_message
 from moodbiome.formula import model_of
-from moodbiome.inputs import check_inputs, imported_tables
+from moodbiome.inputs import check_inputs, imported_functions, imported_tables
 from moodbiome.metrics import beta_metrics
 from moodbiome.sensitivity import spread
 from moodbiome.sheet import NAME
@@ -74,6 +74,7 @@ GIVEN = {
     setting: [file for file in files if file]
     for setting, files in {
         "signature.more": config["signature"]["more"],
+        "function.modules": config["function"]["modules"],
         "signature.reference_table": [config["signature"]["reference_table"]],
         "diversity.tree": [config["diversity"]["tree"]],
         "statistics.trials": [config["statistics"]["trials"]],

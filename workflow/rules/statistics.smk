@@ -69,6 +69,7 @@ if LONGITUDINAL:
             metadata="results/tables/metadata.tsv",
             alpha="results/diversity/alpha.tsv",
             scores="results/signature/scores.tsv",
+            modules=FUNCTION[:1],
         output:
             effects="results/statistics/longitudinal.tsv",
             changes="results/statistics/changes.tsv",
@@ -211,6 +212,7 @@ rule test_measures:
         metadata="results/tables/metadata.tsv",
         alpha="results/diversity/alpha.tsv",
         scores="results/signature/scores.tsv",
+        modules=FUNCTION[:1],
         dictionary=DICTIONARY,
     output:
         measures="results/statistics/measures.tsv",

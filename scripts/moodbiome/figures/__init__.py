@@ -10,6 +10,7 @@ The figures, a module a section of the report
 - diversity       alpha diversity, ordinations
 - signature       scores, contributions, indices
 - community       axes of community types, memberships
+- function        gut-brain modules
 - performance     how well the score tells the groups apart, calibration
 - associations    differential abundance, measured variables, power
 - longitudinal    retention, trajectories
@@ -28,6 +29,7 @@ from moodbiome.figures.drawing import (
     Figure,
     group_labels,
 )
+from moodbiome.figures.function import modules
 from moodbiome.figures.longitudinal import retention, trajectories
 from moodbiome.figures.performance import calibration, evaluation
 from moodbiome.figures.pooled import forest, funnel, pooled_effects
@@ -74,6 +76,7 @@ __all__ = [
     "listed",
     "measures",
     "method_name",
+    "modules",
     "ordination",
     "plain",
     "pooled_effects",

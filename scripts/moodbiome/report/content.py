@@ -48,6 +48,11 @@ differential : DataFrame or None
         results/signature/psychobiotics.tsv.
     intake, intake_changes, intake_subjects : DataFrame or None
         As written by check_intake; None where no intake was declared.
+    modules, module_tests, modules_by_type : DataFrame or None
+        results/function/modules.tsv, results/statistics/modules.tsv and modules_by_type.tsv; None,
+        and no section, where no gene families were given.
+    module_definitions : DataFrame or None
+        The modules of `moodbiome.modules.Definitions`.
     sensitivity : DataFrame or None
         results/profile/<assay>.sensitivity.tsv of all assays, with a column assay.
     minimisers : DataFrame or None
@@ -104,6 +109,10 @@ differential : DataFrame or None
     intake: pd.DataFrame | None = None
     intake_changes: pd.DataFrame | None = None
     intake_subjects: pd.DataFrame | None = None
+    modules: pd.DataFrame | None = None
+    module_tests: pd.DataFrame | None = None
+    modules_by_type: pd.DataFrame | None = None
+    module_definitions: pd.DataFrame | None = None
     evidence: pd.DataFrame | None = None
     claims: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None

@@ -11,7 +11,7 @@ from moodbiome.report.words import numbers
 # Further metrics of alpha diversity stand in the table.
 _DRAWN_OVER_TIME = ("signature_score", "observed", "shannon")
 _POPULATION_WORDS = {"intention_to_treat": "all as assigned", "completers": "completers only"}
-_MAX_TAXA_OVER_TIME = 20
+_MOST_OVER_TIME = 20
 
 
 def longitudinal_figures(report: Report) -> list[Shown]:
@@ -60,10 +60,26 @@ def longitudinal_taxa(report: Report) -> Table | None:
         for method, part in rows.groupby("method", sort=False)
     ]
     caption = (
-        f"Change since baseline in taxa: the {_MAX_TAXA_OVER_TIME} effects with the smallest q, "
+        f"Change since baseline in taxa: the {_MOST_OVER_TIME} effects with the smallest q, "
         f"all as assigned. With q ≤ {limit:g}: {', '.join(counted)}"
     )
-    rows = rows.sort_values(["q", "p"], kind="stable").head(_MAX_TAXA_OVER_TIME)
+    rows = rows.sort_values(["q", "p"], kind="stable").head(_MOST_OVER_TIME)
+    return _effects_over_time(report, rows, caption)
+
+
+def longitudinal_modules(report: Report) -> Table | None:
+    """The gut-brain modules with the smallest q."""
+    table = not_empty(report.longitudinal)
+    if table is None or not (table["family"] == "function").any():
+        return None
+    rows = table[(table["family"] == "function") & (table["population"] == "intention_to_treat")]
+    limit = float(setting(report, "statistics", "max_fdr", 0.05))
+    caption = (
+        f"Change since baseline in gut-brain modules: the {_MOST_OVER_TIME} effects with the "
+        f"smallest q, all as assigned. With q ≤ {limit:g}: {int((rows['q'] <= limit).sum())} of "
+        f"{len(rows)}"
+    )
+    rows = rows.sort_values(["q", "p"], kind="stable").head(_MOST_OVER_TIME)
     return _effects_over_time(report, rows, caption)
 
 

@@ -42,9 +42,11 @@ from moodbiome.report.diversity import (
     permanova_sentences,
 )
 from moodbiome.report.evidence import evidence_table, shared_taxa
+from moodbiome.report.function import function_figures, function_panels
 from moodbiome.report.longitudinal import (
     longitudinal_effects,
     longitudinal_figures,
+    longitudinal_modules,
     longitudinal_taxa,
 )
 from moodbiome.report.performance import evaluation_figures, evaluation_sentences
@@ -151,6 +153,10 @@ def render(report: Report, template: Path) -> str:
         evaluation_sentences=evaluation_sentences(report),
         psychobiotics=psychobiotic_panels(report),
         intake=intake_panels(report),
+        function=None
+        if report.modules is None
+        else section_of(report, "function", report.modules, function_figures),
+        function_panels=function_panels(report),
         evidence=evidence_table(report) if evidence is not None else None,
         shared=shared_taxa(report),
         evidence_reason=not_run(report, "evidence", report.evidence),
@@ -175,6 +181,7 @@ def render(report: Report, template: Path) -> str:
         ),
         longitudinal_effects=longitudinal_effects(report),
         longitudinal_taxa=longitudinal_taxa(report),
+        longitudinal_modules=longitudinal_modules(report),
         power_sentences=power_sentences(report),
         pooled=None
         if report.pooled is None

@@ -36,7 +36,25 @@ def methods_of(report: Report) -> list[tuple[str, str]]:
         )
         place = sum(1 for heading, _ in text if heading in ("Reads", "Host", "Taxa"))
         text.insert(place, ("Imported tables", paragraph))
+    if report.modules is not None:
+        text.append(("Gut-brain modules", _module_words(report)))
     return text
+
+
+def _module_words(report: Report) -> str:
+    settings = report.config["function"]
+    return (
+        "Abundances of gene families (KEGG orthology) are copies per genome: over the median of "
+        "universal single-copy families of the sample. An alternative is as abundant as the rarest "
+        "family that it needs, a step as the sum of its alternatives, and a module has the median "
+        "of its measured steps, and no more than its required steps. It is present where the "
+        f"required steps and {100 * settings['min_coverage']:g} % of its measured steps were "
+        f"detected, at {settings['min_abundance']:g} copies per genome or more; not assessable "
+        f"with fewer than {100 * settings['min_assessable']:g} % of its steps measured, or where "
+        "a step that would decide could not be ruled out. Log2 abundances were modelled by the "
+        "formula (least squares, or a random intercept), zeros as half the module's smallest "
+        "abundance; false discovery rates are over the modules of a term."
+    )
 
 
 def methods(

@@ -1,0 +1,375 @@
+"""Tables of gene families (KO) by sample: read, checked, and brought to copies per genome.
+
+HUMAnN's regrouped tables, predicted metagenomes of PICRUSt2, and any table of KO by sample, as TSV,
+CSV or BIOM, told apart by what is in them.
+"""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import biom
+import numpy as np
+import pandas as pd
+
+from moodbiome.faults import Fault, suggestion
+from moodbiome.modules import COPIES
+
+UNITS = ("copies_per_genome", "rpk", "cpm", "relative")
+"""What the numbers of a table may be; all of them are already per length of the gene."""
+
+HUMANN, PICRUST2, GENERIC = "HUMAnN table", "PICRUSt2 table", "table of KO"
+MEASURED, INFERRED = "imported table", "inferred from taxa"
+
+ACCOUNT_COLUMNS = (
+    *("sample", "unit", "n_single_copy", "single_copy_median", "unmapped", "ungrouped"),
+    *("status", "reason"),
+)
+
+_KO = re.compile(r"(?:ko:)?(K\d{5})(?::.*)?", re.IGNORECASE)
+_SEVERAL = re.compile(r"(?:ko:)?K\d{5}\s*[,;+]\s*(?:ko:)?K\d{5}.*", re.IGNORECASE)
+# Columns of HUMAnN have the sample's name and the unit; its renormalised tables say which.
+_SUFFIX = re.compile(r"_Abundance(?:-(RPKs?|CPM|RELAB))?$", re.IGNORECASE)
+_UNIT_OF_SUFFIX = {"rpk": "rpk", "rpks": "rpk", "cpm": "cpm", "relab": "relative"}
+_FIRST_HUMANN = ("gene family", "# gene family", "geneid")
+_DESCRIPTIONS = ("description", "name", "definition", "taxonomy", "ko_name", "gene", "metadata")
+_MOST_NAMED = 5
+
+_UNREADABLE = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, csv.Error, zlib.error),
+    biom.exception.BiomException,
+)
+
+
+_Raw = tuple[str, str, list[str], pd.DataFrame, list[Fault]]
+"""Format, name of the first column, labels of rows, cells as text or numbers, faults."""
+
+
+@dataclass(frozen=True)
+class FunctionTable:
+    """What a sound table says.
+
+    Attributes
+    ----------
+    format : str
+        `HUMANN`, `PICRUST2` or `GENERIC`; of BIOM with its version.
+    amounts : DataFrame of shape (n_families, n_samples)
+        Indexed by KO, missing where the cell is empty; columns are samples of the sheet.
+    unmapped, ungrouped : Series
+        By sample, in the table's unit: what HUMAnN could not map, or not to a KO; missing where
+        the table does not say.
+    n_other : int
+        Rows that are no KO, and no part of one.
+    n_stratified : int
+        Rows of single taxa (``K00929|g__...``), which are parts of others and left out.
+    """
+
+    format: str
+    amounts: pd.DataFrame
+    unmapped: pd.Series
+    ungrouped: pd.Series
+    n_other: int
+    n_stratified: int
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether the families are predicted from taxa."""
+        return self.format.startswith(PICRUST2)
+
+
+def read_function_table(
+    path: Path, samples: Collection[str], unit: str
+) -> tuple[FunctionTable | None, list[Fault]]:
+    """Read a table of KO by sample, and find everything wrong with it.
+
+    Parameters
+    ----------
+    path
+        TSV or CSV (also .gz), KO in rows; or BIOM.
+    samples
+        Of the sheet, with this assay. The table may lack some, and may have no other.
+    unit
+        One of `UNITS`, as the settings say.
+
+    Returns
+    -------
+    (FunctionTable or None, list of Fault)
+        None if there is a fault.
+    """
+    place = path.name
+    if not path.is_file():
+        return None, [Fault(str(path), "is missing", "correct the path")]
+    try:
+        form, first, labels, cells, faults = _read(path)
+    except UnicodeDecodeError:
+        return None, [Fault(place, "is neither text (UTF-8) nor BIOM", "save it as one of them")]
+    except _UNREADABLE as error:
+        said = " ".join(str(error).split())
+        return None, [Fault(place, f"cannot be read ({said})", "write the file again")]
+    if faults:
+        return None, faults
+    columns = [str(name) for name in cells]
+    ends = [match[1] for name in columns if (match := _SUFFIX.search(name))]
+    suffixes = {end.lower() for end in ends if end}
+    cells = cells.set_axis([_SUFFIX.sub("", name) for name in columns], axis="columns")
+    is_humann = first.lower() in _FIRST_HUMANN or bool(suffixes)
+    if is_humann or any(label.split("|")[0] in ("UNMAPPED", "UNGROUPED") for label in labels):
+        form = form.replace(GENERIC, HUMANN)
+    elif first.lower() == "function":
+        form = form.replace(GENERIC, PICRUST2)
+    said_units = sorted({_UNIT_OF_SUFFIX[suffix] for suffix in suffixes})
+    if said_units and said_units != [unit]:
+        problem = f"has columns in {' and '.join(said_units)}, and the settings say {unit}"
+        faults.append(Fault(place, problem, "correct the unit in function.import"))
+    faults += _sample_faults(list(cells.columns), samples, place)
+    is_part = ["|" in label for label in labels]
+    found = [_KO.fullmatch(label) for label in labels]
+    several = [label for label in labels if _SEVERAL.fullmatch(label) and "|" not in label]
+    if several:
+        mend = "give each KO a row of its own"
+        faults.append(Fault(place, f"has rows of several KO: {_listed(several)}", mend))
+    kos = [match[1].upper() if match else "" for match in found]
+    rows = [row for row, ko in enumerate(kos) if ko]
+    names = pd.Series([kos[row] for row in rows], dtype=object)
+    twice = names[names.duplicated()].unique()
+    if len(twice):
+        problem = f"has more than one row of {_listed(twice)}"
+        faults.append(Fault(place, problem, "keep one, or add them up"))
+    if not rows and not several:
+        seen = f"; its rows are {_listed(labels)}" if labels else ""
+        mend = "regroup its families to KEGG orthology (humann_regroup_table), K and five digits"
+        faults.append(Fault(place, f"has no row of a KO{seen}", mend))
+    special: dict[str, list[int]] = {"UNMAPPED": [], "UNGROUPED": []}
+    for row, label in enumerate(labels):
+        if label in special:
+            special[label].append(row)
+    wanted = [*rows, *(row for which in special.values() for row in which)]
+    numbers, of_cells = _numbers(cells.iloc[wanted], [labels[row] for row in wanted], place)
+    faults += of_cells
+    if faults:
+        return None, faults
+    known = [sample for sample in samples if sample in cells.columns]
+    numbers = numbers.set_axis(wanted)[known]
+    table = FunctionTable(
+        format=form,
+        amounts=numbers.loc[rows].set_axis(pd.Index(names, name="ko")).sort_index(),
+        unmapped=_total(numbers, special["UNMAPPED"]),
+        ungrouped=_total(numbers, special["UNGROUPED"]),
+        n_other=len(labels) - len(wanted) - sum(is_part),
+        n_stratified=sum(is_part),
+    )
+    return table, []
+
+
+def _total(numbers: pd.DataFrame, rows: list[int]) -> pd.Series:
+    return numbers.loc[rows].sum() if rows else pd.Series(np.nan, numbers.columns)
+
+
+def _read(path: Path) -> _Raw:
+    content = path.read_bytes()
+    if content.startswith(b"\x89HDF"):
+        return _of_biom(biom.load_table(str(path)), "2.1")
+    if content.startswith(b"\x1f\x8b"):
+        content = gzip.decompress(content)
+    text = content.decode("utf-8-sig")
+    if text.lstrip().startswith("{"):
+        return _of_biom(biom.Table.from_json(json.loads(text)), "1.0")
+    return _of_text(text, path.name)
+
+
+def _of_biom(
+    table: biom.Table, version: str
+) -> tuple[str, str, list[str], pd.DataFrame, list[Fault]]:
+    cells = pd.DataFrame(
+        table.matrix_data.toarray(), columns=[str(name) for name in table.ids("sample")]
+    )
+    labels = [str(name) for name in table.ids("observation")]
+    return f"{GENERIC}, BIOM {version}", "", labels, cells, []
+
+
+def _of_text(text: str, name: str) -> _Raw:
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # The header may itself begin with '#', as HUMAnN's does; lines of comment have one cell.
+    separator = "\t" if any("\t" in line for _, line in lines) else ","
+    rows = [
+        (number, [cell.strip().strip('"') for cell in line.split(separator)])
+        if separator == "\t"
+        else (number, [cell.strip() for cell in next(csv.reader(io.StringIO(line)))])
+        for number, line in lines
+    ]
+    rows = [(number, row) for number, row in rows if len(row) > 1 or not row[0].startswith("#")]
+    empty = pd.DataFrame()
+    if len(rows) < 2:
+        said = "is empty" if not rows else "holds a header and no gene family"
+        return "", "", [], empty, [Fault(name, said, "write one row for each KO")]
+    header, body = rows[0][1], rows[1:]
+    ragged = [
+        Fault(
+            f"{name}, row {number}",
+            f"has {len(row)} cells under a header of {len(header)}",
+            "give every row one cell a column",
+        )
+        for number, row in body
+        if len(row) != len(header)
+    ]
+    twice = sorted({column for column in header[1:] if header.count(column) > 1})
+    if twice:
+        problem = f"names {', '.join(map(repr, twice))} more than once"
+        ragged.append(Fault(f"{name}, header", problem, "rename one"))
+    if ragged:
+        return "", "", [], empty, ragged[:_MOST_NAMED]
+    cells = pd.DataFrame([row[1:] for _, row in body], columns=pd.Index(header[1:], dtype=object))
+    beside = [column for column in header[1:] if column.lower() in _DESCRIPTIONS]
+    first = header[0].lstrip("# ").strip()
+    return GENERIC, first, [row[0] for _, row in body], cells.drop(columns=beside), []
+
+
+def _sample_faults(columns: list[str], samples: Collection[str], name: str) -> list[Fault]:
+    extra = [column for column in columns if column not in samples]
+    if not extra:
+        return []
+    if len(extra) == len(columns):
+        mend = "name the samples as the sheet does, one a column"
+        problem = f"has no sample of the sheet; its columns are {_listed(extra)}"
+        return [Fault(name, problem, mend)]
+    near = suggestion(extra[0], samples)
+    mend = f"{near}Name them as the sheet does, or delete them"
+    return [Fault(name, f"has samples or columns that the sheet lacks: {_listed(extra)}", mend)]
+
+
+def _numbers(cells: pd.DataFrame, labels: list[str], name: str) -> tuple[pd.DataFrame, list[Fault]]:
+    """The cells as numbers, empty ones missing; text and negative numbers are faults."""
+    is_empty = cells.isin([""]) | cells.isna()
+    numbers = cells.where(~is_empty).apply(pd.to_numeric, errors="coerce").astype(float)
+    values = numbers.to_numpy()
+    is_text = ~np.isfinite(values) & ~is_empty.to_numpy(bool)
+    faults = []
+    with np.errstate(invalid="ignore"):
+        finds = [
+            (is_text, "cells that are no number", "write 0 for none, and nothing where unknown"),
+            (values < 0, "negative cells", "abundances are 0 or more"),
+        ]
+    for is_bad, what, mend in finds:
+        where = np.argwhere(is_bad)
+        if len(where):
+            listed = _listed(
+                f"{labels[row]}, sample {cells.columns[column]!r} ({cells.iloc[row, column]!r})"
+                for row, column in where
+            )
+            faults.append(Fault(name, f"has {what}: {listed}", mend))
+    return numbers, faults
+
+
+def _listed(items: Iterable[Any]) -> str:
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - _MOST_NAMED} others" if len(texts) > _MOST_NAMED else ""
+    return ", ".join(texts[:_MOST_NAMED]) + more
+
+
+def as_copies(
+    table: FunctionTable,
+    unit: str,
+    single_copy: Sequence[str],
+    wanted: Sequence[str],
+    samples: Sequence[str],
+    *,
+    min_single_copy: int = 10,
+    absent_is_zero: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Bring a table to copies per genome, by the families that every genome has once.
+
+    Parameters
+    ----------
+    table : FunctionTable
+    unit : str
+        One of `UNITS`.
+    single_copy : sequence of str
+        KO of universal single-copy genes.
+    wanted : sequence of str
+        KO to be given.
+    samples : sequence of str
+        Samples to be given, in order.
+    min_single_copy : int
+        Single-copy KO that a table, and then each sample, must have.
+    absent_is_zero : bool
+        Whether a KO without a row was looked for and not found.
+
+    Returns
+    -------
+    genes : DataFrame of shape (n_wanted, n_samples)
+        Indexed by KO: over the sample's median of the single-copy KO that it has, if the unit is
+        not copies per genome already; in the table's own unit where the table has too few of them.
+    account : DataFrame
+        One row a sample, columns `ACCOUNT_COLUMNS`: ``status`` is ``ok`` or ``not_measured``.
+
+    Examples
+    --------
+    >>> table = FunctionTable("", pd.DataFrame({"S1": [4.0, 2.0, 1.0]},
+    ...     index=["K02945", "K02967", "K00929"]), pd.Series({"S1": 5.0}), pd.Series({"S1": 0.0}),
+    ...     0, 0)
+    >>> genes, account = as_copies(table, "rpk", ["K02945", "K02967"], ["K00929"], ["S1"],
+    ...                            min_single_copy=2)
+    >>> genes["S1"].tolist(), account["single_copy_median"].tolist()
+    ([0.3333333333333333], [3.0])
+    """
+    amounts = table.amounts
+    universal = amounts.reindex(index=[ko for ko in single_copy if ko in amounts.index])
+    universal = universal.reindex(columns=list(samples))
+    found = universal.where(universal > 0)
+    number, median = found.count(), found.median()
+    is_normalised = unit == "copies_per_genome"
+    can_be = not is_normalised and len(universal) >= min_single_copy
+    genes = amounts.reindex(index=list(wanted), columns=list(samples))
+    if absent_is_zero:
+        genes[~genes.index.isin(amounts.index)] = 0.0
+    reason = pd.Series("", index=list(samples), dtype=object)
+    is_there = reason.index.isin(amounts.columns)
+    any_number = amounts.reindex(columns=list(samples)).fillna(0).sum() > 0
+    reason[~any_number.to_numpy()] = "the function table has nothing but zeros for it"
+    reason[~is_there] = "the function table does not have it"
+    if can_be:
+        genes = genes / median
+        few = (number < min_single_copy) & (reason == "")
+        said = number.astype(str) + f" single-copy families, {min_single_copy} needed"
+        reason = reason.mask(few, said)
+    genes.loc[:, (reason != "").to_numpy()] = np.nan
+    account = pd.DataFrame(
+        {
+            "sample": list(samples),
+            "unit": COPIES if is_normalised or can_be else unit,
+            "n_single_copy": number.to_numpy(),
+            "single_copy_median": median.to_numpy(),
+            "unmapped": table.unmapped.reindex(list(samples)).to_numpy(),
+            "ungrouped": table.ungrouped.reindex(list(samples)).to_numpy(),
+            "status": np.where(reason == "", "ok", "not_measured"),
+            "reason": reason.to_numpy(),
+        }
+    )
+    return genes.rename_axis("ko"), account[list(ACCOUNT_COLUMNS)]
+
+
+def source_of(table: FunctionTable, assay: str) -> str:
+    """Where the families of an imported table come from: `MEASURED` or `INFERRED`.
+
+    Reads of 16S hold no other gene: whatever made the table, it knows them from the taxa.
+    """
+    return INFERRED if table.is_inferred or assay == "amplicon" else MEASURED
+
+
+def read_single_copy(path: Path) -> list[str]:
+    """KO of config/function/single_copy.tsv."""
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    return table["ko"].tolist()
+
+
+def gene_names(steps: pd.DataFrame) -> Mapping[str, str]:
+    """Name of each gene family, of the steps that name it first."""
+    named = steps[steps["gene"] != ""].drop_duplicates("family")
+    return dict(zip(named["family"], named["gene"], strict=True))

@@ -1,0 +1,182 @@
+"""The section on gut-brain modules."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from moodbiome import figures
+from moodbiome.figures import plain
+from moodbiome.function_tables import INFERRED
+from moodbiome.modules import COPIES, NOT_ASSESSABLE, PRESENT
+from moodbiome.report.content import (
+    Report,
+    groups_of,
+    not_empty,
+    per_assay,
+    samples_compared,
+    setting,
+    term_words,
+)
+from moodbiome.report.display import Shown, Table, as_table, key_of, show
+from moodbiome.report.words import RECALLED, RECALLED_WORDS, variable
+
+
+class FunctionPanel(NamedTuple):
+    """Modules of one assay: what to know of the numbers, and the tables."""
+
+    sentences: list[str]
+    modules: Table
+    terms: Table | None
+    types: Table | None
+
+
+def function_figures(report: Report) -> list[Shown]:
+    assert report.modules is not None
+    threshold = float(setting(report, "function", "min_abundance", 0.01))
+    shown = []
+    for assay, part in per_assay(report.modules):
+        part = _compared(report, part, assay)
+        if part["abundance"].notna().any():
+            groups = groups_of(report, list(dict.fromkeys(part["sample"].astype(str))))
+            figure = figures.modules(part, groups, threshold, key_of("modules", assay))
+            shown.append(show(figure, assay))
+    return shown
+
+
+def function_panels(report: Report) -> list[FunctionPanel]:
+    modules = not_empty(report.modules)
+    if modules is None:
+        return []
+    return [
+        FunctionPanel(
+            _sentences(part, assay),
+            _module_table(report, part, assay),
+            _term_table(report, assay),
+            _type_table(report, assay),
+        )
+        for assay, part in per_assay(modules)
+    ]
+
+
+def _compared(report: Report, part: pd.DataFrame, assay: str) -> pd.DataFrame:
+    return part[part["sample"].astype(str).isin(samples_compared(report, assay))]
+
+
+def _of_assay(table: pd.DataFrame | None, assay: str) -> pd.DataFrame | None:
+    if table is None or not assay:
+        return not_empty(table)
+    return not_empty(table[table["assay"] == assay])
+
+
+def _sentences(part: pd.DataFrame, assay: str) -> list[str]:
+    where = f" ({plain(assay)})" if assay else ""
+    source, unit = str(part["source"].iloc[0]), str(part["unit"].iloc[0])
+    said = [f"Gene families{where}: {source}, in {unit}."]
+    if source == INFERRED:
+        said.append(
+            "They were inferred from taxa and were not sequenced: this says what the taxa say, in "
+            "other words, and is no evidence beside them."
+        )
+    if unit != COPIES:
+        said.append(
+            "The table has too few single-copy families to count genomes. The numbers shift with "
+            "the size of the genomes and with all that else is in a sample, and any amount above "
+            "0 counts as detected."
+        )
+    return said
+
+
+def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
+    """One row a module: how many samples have it, the groups' difference, what to beware of."""
+    known = _compared(report, part, assay)
+    definitions = report.module_definitions
+    assert definitions is not None
+    tests = _of_assay(report.module_tests, assay)
+    group = setting(report, "cohort", "group", "")
+    effects: dict[str, list[str]] = {}
+    if tests is not None and group:
+        for row in tests[tests["term"].astype(str).map(variable) == group].itertuples():
+            effects.setdefault(str(row.module), []).append(_effect_words(report, row))
+    rows, recalled = [], False
+    for cells in definitions.to_dict("records"):
+        of_module = known[known["module"] == cells["module"]]
+        if cells["computable"] == "no":
+            rows.append(_row(cells, "not computable", None, "", cells["reason"]))
+            continue
+        is_present = (of_module["status"] == PRESENT).sum()
+        unclear = (of_module["status"] == NOT_ASSESSABLE).sum()
+        words = f"{is_present} of {len(of_module)}"
+        if unclear:
+            words += f"; {unclear} not assessable"
+        recalled |= cells["direction_certainty"] == "memory"
+        median = of_module["abundance"].median()
+        said = "; ".join(effects.get(cells["module"], []))
+        rows.append(_row(cells, words, median, said, cells["caution"]))
+    table = pd.DataFrame(rows)
+    if not table["groups"].any():
+        table = table.drop(columns="groups")
+    limit = float(setting(report, "function", "min_abundance", 0.01))
+    caption = (
+        f"Gut-brain modules{f', {plain(assay)}' if assay else ''}: samples in which each is "
+        f"present, median abundance in {part['unit'].iloc[0]}"
+        + ("; groups: fold change of the adjusted model" if "groups" in table else "")
+        + f". Present: its required steps, and enough of the others, at {limit:g} copies per "
+        "genome or more" + (f"; {RECALLED_WORDS}" if recalled else "")
+    )
+    return as_table(table, caption, "results/function/modules.tsv", {"median": "median abundance"})
+
+
+def _row(
+    cells: Mapping[Any, Any], samples: str, median: float | None, groups: str, caution: str
+) -> dict[str, Any]:
+    reported = ""
+    if cells["direction"]:
+        mark = f" {RECALLED}" if cells["direction_certainty"] == "memory" else ""
+        reported = f"{cells['direction']}{mark} ({cells['direction_source']})"
+    return {
+        "module": cells["name"],
+        "class": cells["class"],
+        "samples": samples,
+        "median": median,
+        "groups": groups,
+        "reported in depression": reported,
+        "caution": caution,
+    }
+
+
+def _effect_words(report: Report, row: Any) -> str:
+    """A fold change with its interval, of a term that compares groups."""
+    if pd.isna(row.effect) or pd.isna(row.low):
+        return "not tested"
+    fold, low, high = (2.0**value for value in (row.effect, row.low, row.high))
+    level = term_words(report, str(row.term)).partition(", ")[2]
+    return f"{level}: ×{fold:.2g} ({low:.2g} to {high:.2g}), q = {row.q:.2g}"
+
+
+def _term_table(report: Report, assay: str) -> Table | None:
+    tests = _of_assay(report.module_tests, assay)
+    if tests is None:
+        return None
+    shown = tests.assign(term=[term_words(report, str(term)) for term in tests["term"]])
+    return as_table(
+        shown[["name", "term", "effect", "low", "high", "p", "q", "n"]],
+        "Modules on the terms of the model: log2 fold change with its 95 % interval; q is "
+        "Benjamini-Hochberg over the modules of a term",
+        "results/statistics/modules.tsv",
+        {"name": "module"},
+    )
+
+
+def _type_table(report: Report, assay: str) -> Table | None:
+    tests = _of_assay(report.modules_by_type, assay)
+    if tests is None:
+        return None
+    shown = tests.assign(term=[term_words(report, str(term)) for term in tests["term"]])
+    return as_table(
+        shown[["name", "typing", "test", "term", "effect", "low", "high", "effect_unit", "q", "n"]],
+        "Modules between community types, and the groups' difference before and after adjustment "
+        "for type",
+        "results/statistics/modules_by_type.tsv",
+        {"name": "module"},
+    )

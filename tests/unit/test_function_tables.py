@@ -1,0 +1,181 @@
+"""Tables of gene families in the forms in use, and their normalisation."""
+
+import gzip
+
+import biom
+import numpy as np
+import pandas as pd
+import pytest
+
+from moodbiome.function_tables import (
+    INFERRED,
+    MEASURED,
+    as_copies,
+    read_function_table,
+    read_single_copy,
+    source_of,
+)
+from pipeline import ROOT
+
+SAMPLES = ["S1", "S2"]
+SINGLE = ["K02945", "K02967"]
+
+
+def read(tmp_path, text, unit="rpk", name="ko.tsv"):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return read_function_table(path, SAMPLES, unit)
+
+
+def test_a_humann_table_is_read_without_its_strata(tmp_path):
+    text = (
+        "# Gene Family\tS1_Abundance-RPKs\tS2_Abundance-RPKs\n"
+        "UNMAPPED\t100\t50\nUNGROUPED\t20\t30\nUNGROUPED|g__Dorea.s__Dorea_longicatena\t20\t30\n"
+        "K00929: butyrate kinase [EC:2.7.2.7]\t3\t0\nK00929|g__Dorea.s__Dorea_longicatena\t3\t0\n"
+        "K00248\t5\t6.5\n"
+    )
+    table, faults = read(tmp_path, text)
+    assert faults == []
+    assert table.format == "HUMAnN table"
+    assert table.amounts.to_dict("index") == {
+        "K00248": {"S1": 5, "S2": 6.5},
+        "K00929": {"S1": 3, "S2": 0},
+    }
+    assert table.unmapped.to_dict() == {"S1": 100, "S2": 50}
+    assert table.ungrouped.to_dict() == {"S1": 20, "S2": 30}
+    assert (table.n_stratified, table.n_other) == (2, 0)
+    _, faults = read(tmp_path, text, unit="cpm")
+    assert "has columns in rpk, and the settings say cpm" in str(faults[0])
+
+
+def test_a_picrust2_table_is_inferred_from_taxa(tmp_path):
+    text = "function\tS1\tS2\nko:K00929\t3\t0\nK00248\t1\t2\n"
+    table, faults = read(tmp_path, text, name="pred_metagenome_unstrat.tsv.gz")
+    assert faults == []
+    assert table.format == "PICRUSt2 table"
+    assert source_of(table, "shotgun") == INFERRED
+    assert list(table.amounts.index) == ["K00248", "K00929"]
+
+
+def test_any_table_of_ko_and_biom_are_read(tmp_path):
+    text = '"KO",description,S2,S1\nK00929,"butyrate, kinase",,2\nCOG0001,x,1,1\n'
+    table, faults = read(tmp_path, text, name="ko.csv")
+    assert faults == []
+    assert (table.format, table.n_other) == ("table of KO", 1)
+    assert table.amounts.loc["K00929", "S1"] == 2
+    assert np.isnan(table.amounts.loc["K00929", "S2"])
+    assert source_of(table, "shotgun") == MEASURED
+    assert source_of(table, "amplicon") == INFERRED
+    path = tmp_path / "ko.biom"
+    content = biom.Table(np.array([[1.0, 0], [2, 3]]), ["K00929", "K00248"], SAMPLES)
+    path.write_text(content.to_json("test"))
+    table, faults = read_function_table(path, SAMPLES, "rpk")
+    assert faults == []
+    assert table.format == "table of KO, BIOM 1.0"
+    assert table.amounts.loc["K00248"].tolist() == [2, 3]
+
+
+def test_a_sample_of_the_sheet_may_lack_and_none_may_be_more(tmp_path):
+    table, faults = read(tmp_path, "KO\tS1\nK00929\t1\n")
+    assert faults == []
+    assert list(table.amounts.columns) == ["S1"]
+    _, faults = read(tmp_path, "KO\tS1\ts2\nK00929\t1\t2\n")
+    assert "the sheet lacks: s2" in str(faults[0])
+    _, faults = read(tmp_path, "KO\tX1\nK00929\t1\n")
+    assert "has no sample of the sheet; its columns are X1" in str(faults[0])
+
+
+def test_all_faults_of_a_table_are_said_at_once(tmp_path):
+    text = "KO\tS1\tS9\nK00929\t-1\t2\nK00929\t1\tmany\nko:K00001,ko:K00002\t1\t1\nK00248\tinf\t1\n"
+    table, faults = read(tmp_path, text)
+    assert table is None
+    said = "\n".join(map(str, faults))
+    for text in (
+        "the sheet lacks: S9",
+        "more than one row of K00929",
+        "rows of several KO: ko:K00001,ko:K00002",
+        "cells that are no number: K00929, sample 'S9' ('many'), K00248, sample 'S1' ('inf')",
+        "negative cells: K00929, sample 'S1' ('-1')",
+    ):
+        assert text in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("KO\tS1\n", "holds a header and no gene family"),
+        ("KO\tS1\tS2\nK00929\t1\n", "row 2: has 2 cells under a header of 3"),
+        ("KO\tS1\tS1\nK00929\t1\t1\n", "names 'S1' more than once"),
+        ("id\tS1\nUniRef90_A\t1\n", "has no row of a KO; its rows are UniRef90_A"),
+        ("id\tS1\nK00929|g__Dorea\t1\n", "has no row of a KO; its rows are K00929|g__Dorea"),
+    ],
+)
+def test_tables_that_are_none_say_so(tmp_path, text, said):
+    table, faults = read(tmp_path, text)
+    assert table is None
+    assert said in str(faults[0])
+
+
+def test_files_that_cannot_be_read_are_faults(tmp_path):
+    _, faults = read_function_table(tmp_path / "none.tsv", SAMPLES, "rpk")
+    assert "is missing" in str(faults[0])
+    path = tmp_path / "cut.tsv.gz"
+    path.write_bytes(gzip.compress(b"KO\tS1\nK00929\t1\n" * 50)[:40])
+    _, faults = read_function_table(path, SAMPLES, "rpk")
+    assert "cut.tsv.gz: cannot be read" in str(faults[0])
+    path.write_bytes(b"\xff\xfe\x00")
+    _, faults = read_function_table(path, SAMPLES, "rpk")
+    assert "is neither text (UTF-8) nor BIOM" in str(faults[0])
+
+
+def test_copies_per_genome_by_hand(tmp_path):
+    text = "KO\tS1\tS2\nK00929\t3\t0\nK02945\t4\t10\nK02967\t8\t0\nK02982\t6\t30\n"
+    table, _ = read(tmp_path, text)
+    single = [*SINGLE, "K02982"]
+    genes, account = as_copies(
+        table, "rpk", single, ["K00248", "K00929"], ["S1", "S2", "S3"], min_single_copy=2
+    )
+    # S1: median of 4, 8 and 6; S2 of those it has, 10 and 30.
+    assert account["single_copy_median"].tolist()[:2] == [6, 20]
+    assert account["n_single_copy"].tolist() == [3, 2, 0]
+    assert genes["S1"].tolist() == [0, 0.5]
+    assert genes["S2"].tolist() == [0, 0]
+    assert genes["S3"].isna().all()
+    assert account["status"].tolist() == ["ok", "ok", "not_measured"]
+    assert account["reason"].iloc[2] == "the function table does not have it"
+    assert set(account["unit"]) == {"copies per genome"}
+    genes, _ = as_copies(
+        table, "rpk", single, ["K00248"], ["S1"], min_single_copy=2, absent_is_zero=False
+    )
+    assert genes["S1"].isna().all()
+
+
+def test_a_sample_with_too_few_single_copy_families_is_not_measured(tmp_path):
+    table, _ = read(tmp_path, "KO\tS1\tS2\nK02945\t4\t0\nK02967\t8\t2\nK00929\t1\t1\n")
+    genes, account = as_copies(table, "cpm", SINGLE, ["K00929"], SAMPLES, min_single_copy=2)
+    assert genes["S2"].isna().all()
+    assert account["reason"].tolist() == ["", "1 single-copy families, 2 needed"]
+
+
+def test_a_table_with_too_few_single_copy_families_keeps_its_unit(tmp_path):
+    table, _ = read(tmp_path, "KO\tS1\tS2\nK02945\t4\t0\nK00929\t1\t7\n")
+    genes, account = as_copies(table, "cpm", SINGLE, ["K00929"], SAMPLES, min_single_copy=2)
+    assert genes.loc["K00929"].tolist() == [1, 7]
+    assert account["unit"].tolist() == ["cpm", "cpm"]
+    assert account["status"].tolist() == ["ok", "ok"]
+
+
+def test_normalising_undoes_any_scale_of_a_sample(tmp_path):
+    random = np.random.default_rng(1)
+    single = read_single_copy(ROOT / "config/function/single_copy.tsv")
+    assert len(single) == len(set(single)) == 40
+    amounts = pd.DataFrame(random.gamma(2, size=(41, 2)), [*single, "K00929"], SAMPLES)
+    (tmp_path / "a.tsv").write_text(amounts.to_csv(sep="\t", index_label="KO"))
+    scaled = amounts * [1000, 0.001]
+    (tmp_path / "b.tsv").write_text(scaled.to_csv(sep="\t", index_label="KO"))
+    found = []
+    for name in ("a.tsv", "b.tsv"):
+        table, _ = read_function_table(tmp_path / name, SAMPLES, "rpk")
+        found.append(as_copies(table, "rpk", single, ["K00929"], SAMPLES)[0])
+    pd.testing.assert_frame_equal(*found)
