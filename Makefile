@@ -20,7 +20,8 @@ SNAKEMAKE = snakemake --snakefile Snakefile --workflow-profile workflow/profiles
 DEMO := runs/demo
 LIBRARY := scripts/moodbiome
 
-.PHONY: help demo demo-real check run unlock test test-fast test-demo lint format lock multiqc bench clean
+.PHONY: help demo demo-real check run unlock test test-fast test-demo lint format lock multiqc scikit-learn \
+	bench clean
 
 help: ## list what one can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -76,6 +77,9 @@ lock: .venv/.dev ## renew the lock files from pyproject.toml
 multiqc: ## add MultiQC in an environment of its own (1 GB)
 	$(PYTHON) -m venv .venv-multiqc
 	.venv-multiqc/bin/pip install --quiet multiqc==1.35
+
+scikit-learn: .venv/.runtime ## add scikit-learn, for signature.train
+	pip install --quiet $(shell grep -o 'scikit-learn==[0-9.]*' envs/train.yaml)
 
 bench: .venv/.dev .software ## measure speed and memory, side by side (minutes)
 	for file in benchmarks/*.py; do echo "== $$file"; python "$$file"; done

@@ -39,6 +39,7 @@ longitudinal, changes, retention = [
 ] or [None] * 3
 names = ["subject", "arm", "name", "timepoints", "check", "reason"]
 intakes = {Path(path).stem: read_tsv(path, text=names) for path in snake_in.intake}
+trained = [read_tsv(path, text=["name", "cohort"]) for path in snake_in.trained_features]
 databases, confidence = used_databases(snake_in.databases, params.config["profile"]["confidence"])
 names = ["feature", "study", "outcome", "variable", "level", "name"]
 meta_analyses = {
@@ -112,6 +113,8 @@ report = Report(
     power=read_tsv(snake_in.power),
     evaluation=read_tsv(snake_in.evaluation, text=["cohort"]),
     calibration=read_tsv(snake_in.calibration, text=["cohort"]),
+    roc=read_tsv(snake_in.roc, text=["cohort"]),
+    trained_features=trained[0] if trained else None,
     **meta_analyses,
     measures=read_tsv(snake_in.measures, text=["feature"]),
     group_sensitivity=read_tsv(snake_in.group_sensitivity, text=["feature"]),

@@ -13,7 +13,7 @@ DEMO = ROOT / "runs/demo"
 DATA = ROOT.parent / "shared/data"
 
 
-def snakemake(folder, *arguments, settings=None):
+def snakemake(folder, *arguments, settings=None, environment=None):
     """Run Snakemake in a run folder; what it said on both streams is in stdout."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
     command += ["--directory", folder, "--configfile", settings or folder / "config.yaml"]
@@ -23,6 +23,7 @@ def snakemake(folder, *arguments, settings=None):
         [*map(str, command), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        env=environment and {**os.environ, **environment},
         text=True,
     )
 

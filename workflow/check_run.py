@@ -56,7 +56,9 @@ def main() -> int:
         settings["samples"] = str(Path(arguments.sheet).resolve())
     os.chdir(arguments.directory)
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    sheet, faults, warnings = check_inputs(settings, schema, ROOT / "config")
+    provider = ROOT / ".software"
+    with_conda = provider.exists() and provider.read_text().strip() == "conda"
+    sheet, faults, warnings = check_inputs(settings, schema, ROOT / "config", with_conda=with_conda)
     expected = None if faults else expect(settings, sheet, arguments.cores)
     if arguments.json:
         found = {
@@ -106,8 +108,8 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     jobs = COHORT_JOBS + JOBS_AN_ASSAY * len(assays)
     jobs += len({unit.assay for unit in sheet.units} - assays)
     cohort = settings["cohort"]
-    intake = settings["psychobiotics"]["intake"]["during"]
-    optional = cohort["study"], cohort["subject"], settings["statistics"]["trials"], intake
+    optional = [cohort["study"], cohort["subject"], settings["statistics"]["trials"]]
+    optional += [settings["psychobiotics"]["intake"]["during"], settings["signature"]["train"]]
     jobs += sum(map(bool, optional))
     functions = imported_functions(settings)
     jobs += len(functions) + MODULE_JOBS if functions else 0

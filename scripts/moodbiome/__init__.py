@@ -26,6 +26,7 @@ Tables to results
 - evidence, signature           what has been published; the score of each sample
 - dirichlet, community_types    kinds of community, known ones and the cohort's own
 - evaluation                    how well the score tells the groups of a sheet apart
+- trained                       a model trained on the taxa, predicted out of fold (scikit-learn)
 - figures, report               what people see; packages of a module a section
 
 Everywhere

@@ -1,11 +1,14 @@
 """How well the signature score tells the groups of a user's own samples apart.
 
 The score is not fitted to these samples, so its area under the ROC curve needs no validation.
-Models that are fitted (covariates, alone and with the score) are judged on unseen samples.
+Models that are fitted (covariates, alone and with the score, and one trained on the taxa) are
+judged on unseen samples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.intp]
 
-SCORE, COVARIATES, BOTH = "score", "covariates", "score+covariates"
+SCORE, COVARIATES, BOTH, TRAINED = "score", "covariates", "score+covariates", "trained"
 UNFITTED, WITHIN, ACROSS = "not_fitted", "cross_validated", "other_cohorts"
 POOLED = "all cohorts"
 
@@ -29,7 +32,8 @@ COLUMNS = [
     *("n_other", "n_subjects", "auc", "low", "high", "p_permutation", "prediction_low"),
     *("prediction_high", "auc_difference", "difference_low", "difference_high", "brier"),
     *("brier_of_share", "calibration_intercept", "calibration_slope", "calibration_slope_low"),
-    *("calibration_slope_high", "warning"),
+    *("calibration_slope_high", "score_difference", "score_difference_low"),
+    *("score_difference_high", "shown_first", "warning"),
 ]
 """Columns of ``evaluation.tsv``."""
 
@@ -39,9 +43,16 @@ CALIBRATION_COLUMNS = [
 ]
 """Columns of ``calibration.tsv``."""
 
+CURVE_COLUMNS = [
+    *("assay", "comparison", "cohort", "model", "validation", "false_positive_share"),
+    *("true_positive_share", "low", "high"),
+]
+"""Columns of ``roc.tsv``."""
+
 MIN_SUBJECTS, WARN_SUBJECTS = 5, 10
 MIN_COVERED = 0.8
 FOLDS, REPEATS = 5, 10
+CURVE_DRAWS, CURVE_POINTS = 500, 51
 _Z = float(stats.norm.ppf(0.975))
 
 
@@ -55,20 +66,25 @@ class Evaluation:
         Columns `COLUMNS` without assay: one row a comparison, cohort, model and validation.
     calibration : DataFrame
         Columns `CALIBRATION_COLUMNS` without assay: one row a bin.
+    curves : DataFrame
+        Columns `CURVE_COLUMNS` without assay: one row a point of the ROC curve of a comparison,
+        model and validation, in the cohort, or pooled within all that it has.
     reasons : list of str
         What was left out, and why.
     """
 
     table: pd.DataFrame
     calibration: pd.DataFrame
+    curves: pd.DataFrame
     reasons: list[str]
 
 
 @dataclass(frozen=True)
-class _Cohort:
+class Cohort:
     """Samples of two groups in one cohort; `covariates` is empty where there are none."""
 
     name: str
+    samples: pd.Index  # (n,)
     is_other: Truths  # (n,)
     subjects: Numbers  # (n,), 0 to the number of subjects less one
     score: Floats  # (n,)
@@ -79,10 +95,22 @@ class _Cohort:
 class _Predicted:
     """A model's predictions for one cohort, on labels as they are and as permuted."""
 
-    cohort: _Cohort
-    predictor: Floats  # (n,), to rank samples by
+    cohort: Cohort
+    predictor: Floats  # (repeats, n), to rank samples by
     logit: Floats  # (n,), of the predicted probability
     null: Floats = field(default_factory=lambda: np.empty(0))  # (permutations,) areas
+    folds: Numbers | None = None  # (repeats, n), where only pairs of one fold are compared
+
+    @cached_property
+    def placements(self) -> Floats:
+        return placements(self.predictor, self.cohort.is_other, self.folds)
+
+    @cached_property
+    def added(self) -> float:
+        """What the placements do not show of the area's variance."""
+        if self.folds is None:
+            return 0.0
+        return _variance_of_fits(self.predictor, self.folds, self.cohort)
 
 
 def roc_areas(
@@ -120,21 +148,76 @@ def roc_areas(
     0.833
     """
     values = np.asarray(values, float)
+    placed = np.array([placements(row[np.newaxis], is_other) for row in values])
+    return _areas_of_placements(placed, is_other, subjects)
+
+
+def placements(
+    values: npt.ArrayLike, is_other: npt.ArrayLike, folds: npt.ArrayLike | None = None
+) -> Floats:
+    """Share of the samples of the other side that each sample is rightly placed to, ties half.
+
+    A sample of the other group is so to those of the reference with smaller values, and the
+    reverse. With folds only samples of one fold are compared: a model of another fold was fitted
+    to the sample itself, so that on noise pairs across folds go the wrong way more often than not.
+
+    Parameters
+    ----------
+    values : array_like of shape (r_repeats, n_samples)
+    is_other : array_like of shape (n_samples,)
+    folds : array_like of shape (r_repeats, n_samples), optional
+        Equal numbers are one fold of a repeat.
+
+    Returns
+    -------
+    array of shape (n_samples,)
+        Mean over repeats. The mean of either group is the area: the share of pairs, of one fold,
+        that are in order. Samples weigh as the pairs do that they are in.
+
+    Examples
+    --------
+    >>> placements([[1, 2, 3, 2, 4, 5]], [0, 0, 0, 1, 1, 1]).round(2).tolist()
+    [1.0, 0.83, 0.67, 0.5, 1.0, 1.0]
+    >>> by_fold = placements([[1, 2, 3, 2, 4, 5]], [0, 0, 0, 1, 1, 1], [[0, 0, 1, 0, 1, 1]])
+    >>> by_fold[:3].mean(), by_fold[3:].mean()  # 3.5 of 4 pairs
+    (np.float64(0.875), np.float64(0.875))
+    """
+    values, is_other = np.asarray(values, float), np.asarray(is_other, bool)
+    dealt = np.zeros(values.shape, dtype=int) if folds is None else np.asarray(folds)
+    found = np.zeros(values.shape)
+    for row, fold, placed in zip(values, dealt, found, strict=True):
+        share, pairs = np.zeros(len(row)), np.zeros(len(row))
+        for number in np.unique(fold):
+            here = fold == number
+            rank = np.zeros(len(row))
+            rank[here] = stats.rankdata(row[here])
+            for side in (is_other, ~is_other):
+                own, against = here & side, here & ~side
+                if own.any() and against.any():
+                    share[own] = (rank[own] - stats.rankdata(row[own])) / against.sum()
+                    pairs[own] = against.sum()
+        share[~is_other] = 1 - share[~is_other]
+        area = share[is_other] @ pairs[is_other] / pairs[is_other].sum()
+        for side in (is_other, ~is_other):
+            placed[side] = area + pairs[side] / pairs[side].mean() * (share[side] - area)
+    mean: Floats = found.mean(axis=0)
+    return mean
+
+
+def _areas_of_placements(
+    placed: Floats, is_other: npt.ArrayLike, subjects: npt.ArrayLike
+) -> tuple[Floats, Floats]:
+    """Areas (k,) and covariance (k, k) of models by their placements (k, n)."""
     is_other = np.asarray(is_other, bool)
     codes = np.unique(np.asarray(subjects), return_inverse=True)[1]
-    sides = []
     for side in (is_other, ~is_other):
         if len(np.unique(codes[side])) < 2:
             raise ValueError("an area under the ROC curve needs two subjects or more in each group")
-        own = stats.rankdata(values[:, side], axis=1)
-        among = stats.rankdata(values, axis=1)[:, side]
-        sides.append((among - own) / (~side).sum())
-    sides[1] = 1 - sides[1]
-    areas = sides[0].mean(axis=1)
+    areas = placed[:, is_other].mean(axis=1)
     deviations = []
-    for placements, side in zip(sides, (is_other, ~is_other), strict=True):
+    for side in (is_other, ~is_other):
         member = codes[side][:, np.newaxis] == np.arange(codes.max() + 1)
-        sums = (placements - areas[:, np.newaxis]) @ member
+        sums = (placed[:, side] - areas[:, np.newaxis]) @ member
         n_subjects = len(np.unique(codes[side]))
         deviations.append((sums / side.sum(), n_subjects / (n_subjects - 1)))
     (other, of_other), (reference, of_reference) = deviations
@@ -229,6 +312,47 @@ def ridge_logistic(
     return coefficients
 
 
+def deal_folds(shares: Floats, folds: int, generator: np.random.Generator) -> Numbers:
+    """Fold of each subject: dealt out in the order of their shares, equal ones at random.
+
+    Parameters
+    ----------
+    shares : array of shape (b, n_subjects)
+        Of a subject's samples that are of the other group; whole numbers may be added to tell
+        cohorts apart. Each row is dealt by itself.
+
+    Returns
+    -------
+    array of int, of shape (b, n_subjects)
+        0 to `folds` less one; of subjects with equal shares each fold gets as many, within one.
+    """
+    order = np.argsort(shares + 1e-6 * generator.random(shares.shape), axis=1)
+    fold = np.empty(shares.shape, dtype=int)
+    fold[np.arange(len(shares))[:, np.newaxis], order] = np.arange(shares.shape[1]) % folds
+    return fold
+
+
+def shares_of_subjects(labels: Truths, subjects: Numbers) -> Floats:
+    """Share of each subject's samples that are of the other group; (b, n) to (b, n_subjects)."""
+    sizes = np.bincount(subjects)
+    member = np.zeros((len(subjects), len(sizes)))
+    member[np.arange(len(subjects)), subjects] = 1
+    shares: Floats = labels @ member / sizes
+    return shares
+
+
+def balanced_weights(labels: Truths, trained: Truths, place: Numbers) -> Floats:
+    """Weights (b, n) with which both groups weigh the same in each place; 0 if not trained on."""
+    weight = np.zeros(labels.shape)
+    for where in np.unique(place):
+        here = trained & (place == where)
+        size = here.sum(axis=1, keepdims=True)
+        for side in (here & labels, here & ~labels):
+            count = side.sum(axis=1, keepdims=True)
+            weight += np.where(side, size / (2 * np.maximum(count, 1)), 0)
+    return weight
+
+
 def cross_validate(
     columns: Floats,
     labels: Truths,
@@ -259,17 +383,10 @@ def cross_validate(
         of the other group in the training samples.
     """
     b, n = labels.shape
-    sizes = np.bincount(subjects)
-    member = np.zeros((n, len(sizes)))
-    member[np.arange(n), subjects] = 1
-    shares = labels @ member / sizes
+    shares = shares_of_subjects(labels, subjects)
     values, logit = np.zeros((b, n)), np.zeros((b, n))
-    rows = np.arange(b)[:, np.newaxis]
     for _ in range(repeats):
-        order = np.argsort(shares + 1e-6 * generator.random(shares.shape), axis=1)
-        fold = np.empty(shares.shape, dtype=int)
-        fold[rows, order] = np.arange(len(sizes)) % folds
-        fold_of_sample = fold[:, subjects]
+        fold_of_sample = deal_folds(shares, folds, generator)[:, subjects]
         for number in range(folds):
             tested = fold_of_sample == number
             predicted, odds = _fit_and_predict(columns, labels, ~tested, np.zeros(n, dtype=int))
@@ -287,9 +404,13 @@ def evaluate(
     subject: str = "subject",
     covariates: Sequence[str] = (),
     permutations: int = 999,
+    trained: pd.DataFrame | None = None,
     seed: int,
 ) -> Evaluation:
     """Judge the score, covariates, and both, on each comparison of a group with the reference.
+
+    A trained model stands beside them where its predictions are given. It is shown first only if
+    it beats the score (column shown_first).
 
     Parameters
     ----------
@@ -307,6 +428,9 @@ def evaluate(
         study are passed over.
     permutations : int
         Of the labels, within each cohort.
+    trained : DataFrame or None
+        Predictions of a model for samples it was not fitted to, as `trained.train` returns them:
+        columns sample, comparison, validation, repeat, fold, predictor and log_odds.
     seed : int
 
     Returns
@@ -318,6 +442,45 @@ def evaluate(
     NotRun
         If no comparison has a cohort with `MIN_SUBJECTS` subjects in both groups.
     """
+    compared = comparisons(samples, group, reference, study)
+    named = [name for name in covariates if name in samples.columns and name not in (group, study)]
+    rows: list[dict[str, object]] = []
+    bins: list[pd.DataFrame] = []
+    curves: list[pd.DataFrame] = []
+    reasons: list[str] = []
+    for number, (comparison, both_groups, is_level) in enumerate(compared):
+        scored = both_groups["score"].notna().to_numpy()
+        chosen, is_other = both_groups[scored], is_level[scored]
+        parts, said = cohorts_of(chosen, is_other, study, subject)
+        used, also = _encoded(chosen, is_other, named if parts else ())
+        both, more = _complete(parts, used) if parts else ([], [])
+        reasons += [f"{comparison}: {reason}" for reason in [*said, *also, *more]]
+        generator = np.random.default_rng([seed, number])
+        predicted = None if trained is None else trained[trained["comparison"] == comparison]
+        found, calibrated, drawn = _compare(parts, both, predicted, permutations, generator)
+        rows += [{"comparison": comparison, **row} for row in found]
+        bins += [table.assign(comparison=comparison) for table in calibrated]
+        curves += [table.assign(comparison=comparison) for table in drawn]
+    if not rows:
+        raise NotRun("; ".join(reasons))
+    return Evaluation(
+        pd.DataFrame(rows).reindex(columns=COLUMNS[1:]),
+        pd.concat(bins, ignore_index=True).reindex(columns=CALIBRATION_COLUMNS[1:]),
+        pd.concat(curves, ignore_index=True).reindex(columns=CURVE_COLUMNS[1:]),
+        reasons,
+    )
+
+
+def comparisons(
+    samples: pd.DataFrame, group: str, reference: str, study: str = ""
+) -> list[tuple[str, pd.DataFrame, Truths]]:
+    """Each other group against the reference: its name, its samples, which are of the other group.
+
+    Raises
+    ------
+    NotRun
+        For a column that is not there, or without a group beside the reference.
+    """
     for column in filter(None, (group, study)):
         if column not in samples.columns:
             raise NotRun(f"no column {column!r} in the metadata")
@@ -325,35 +488,18 @@ def evaluate(
     levels = sorted({str(level) for level in labels.dropna()} - {reference})
     if not levels:
         raise NotRun(f"column {group!r} has no group beside the reference {reference!r}")
-    named = [name for name in covariates if name in samples.columns and name not in (group, study)]
-    rows: list[dict[str, object]] = []
-    bins: list[pd.DataFrame] = []
-    reasons: list[str] = []
-    for number, level in enumerate(levels):
-        comparison = f"{level} against {reference}"
-        chosen = samples[labels.astype(str).isin([reference, level]) & samples["score"].notna()]
+    found = []
+    for level in levels:
+        chosen = samples[labels.astype(str).isin([reference, level])]
         is_other = (chosen[group].astype(str) == level).to_numpy()
-        parts, said = _split(chosen, is_other, study, subject)
-        used, also = _encoded(chosen, is_other, named if parts else ())
-        both, more = _complete(parts, used) if parts else ([], [])
-        reasons += [f"{comparison}: {reason}" for reason in [*said, *also, *more]]
-        generator = np.random.default_rng([seed, number])
-        found, calibrated = _compare(parts, both, permutations, generator)
-        rows += [{"comparison": comparison, **row} for row in found]
-        bins += [table.assign(comparison=comparison) for table in calibrated]
-    if not rows:
-        raise NotRun("; ".join(reasons))
-    return Evaluation(
-        pd.DataFrame(rows).reindex(columns=COLUMNS[1:]),
-        pd.concat(bins, ignore_index=True).reindex(columns=CALIBRATION_COLUMNS[1:]),
-        reasons,
-    )
+        found.append((f"{level} against {reference}", chosen, is_other))
+    return found
 
 
-def _split(
+def cohorts_of(
     samples: pd.DataFrame, is_other: Truths, study: str, subject: str
-) -> tuple[dict[str, tuple[pd.Index, _Cohort]], list[str]]:
-    """Samples and arrays of each cohort with enough subjects, and why others have not."""
+) -> tuple[dict[str, Cohort], list[str]]:
+    """Arrays of each cohort with enough subjects, and why others have not."""
     names = samples[study].replace("", np.nan) if study else pd.Series(POOLED, samples.index)
     person = subjects_of(samples, subject)
     parts, reasons = {}, []
@@ -363,8 +509,9 @@ def _split(
         reasons.append("no sample has a score")
     for name in sorted(set(names.dropna().astype(str))):
         own = (names.astype(str) == name).to_numpy()
-        cohort = _Cohort(
+        cohort = Cohort(
             name,
+            samples.index[own],
             is_other[own],
             np.unique(person[own], return_inverse=True)[1],
             samples.loc[own, "score"].to_numpy(float),
@@ -373,12 +520,12 @@ def _split(
         if problem := _too_few(cohort):
             reasons.append(f"cohort {name!r}: {problem}" if study else problem)
         else:
-            parts[name] = (samples.index[own], cohort)
+            parts[name] = cohort
     return parts, reasons
 
 
-def _too_few(cohort: _Cohort) -> str:
-    reference, other = _subjects(cohort)
+def _too_few(cohort: Cohort) -> str:
+    reference, other = n_subjects(cohort)
     if min(reference, other) >= MIN_SUBJECTS:
         return ""
     return (
@@ -387,7 +534,7 @@ def _too_few(cohort: _Cohort) -> str:
     )
 
 
-def _subjects(cohort: _Cohort) -> tuple[int, int]:
+def n_subjects(cohort: Cohort) -> tuple[int, int]:
     """Number of subjects with a sample in the reference, and in the other group."""
     return (
         len(np.unique(cohort.subjects[~cohort.is_other])),
@@ -422,19 +569,18 @@ def _encoded(
     return pd.DataFrame(columns, index=samples.index), reasons
 
 
-def _complete(
-    parts: Mapping[str, tuple[pd.Index, _Cohort]], columns: pd.DataFrame
-) -> tuple[list[_Cohort], list[str]]:
+def _complete(parts: Mapping[str, Cohort], columns: pd.DataFrame) -> tuple[list[Cohort], list[str]]:
     """The cohorts with their covariates, of the samples that have all of them."""
-    cohorts: list[_Cohort] = []
+    cohorts: list[Cohort] = []
     reasons: list[str] = []
     if columns.empty:
         return cohorts, ["covariates: none in the sheet to compare the score with"]
-    for name, (index, whole) in parts.items():
-        values = columns.loc[index].to_numpy(float)
+    for name, whole in parts.items():
+        values = columns.loc[whole.samples].to_numpy(float)
         kept = ~np.isnan(values).any(axis=1)
-        cohort = _Cohort(
+        cohort = Cohort(
             name,
+            whole.samples[kept],
             whole.is_other[kept],
             np.unique(whole.subjects[kept], return_inverse=True)[1],
             whole.score[kept],
@@ -451,17 +597,21 @@ def _complete(
 
 
 def _compare(
-    parts: Mapping[str, tuple[pd.Index, _Cohort]],
-    with_covariates: list[_Cohort],
+    parts: Mapping[str, Cohort],
+    with_covariates: list[Cohort],
+    trained: pd.DataFrame | None,
     permutations: int,
     generator: np.random.Generator,
-) -> tuple[list[dict[str, object]], list[pd.DataFrame]]:
-    """Rows and bins of all models and validations of one comparison."""
+) -> tuple[list[dict[str, object]], list[pd.DataFrame], list[pd.DataFrame]]:
+    """Rows, bins and ROC curves of all models and validations of one comparison."""
     models: dict[tuple[str, str], list[_Predicted]] = {}
     models[SCORE, UNFITTED] = [
-        _of_score(cohort, permutations, generator) for _, cohort in parts.values()
+        _of_score(cohort, permutations, generator) for cohort in parts.values()
     ]
-    on_complete = [_of_score(cohort, 0, generator) for cohort in with_covariates]
+    # Models without covariates, on the samples that have all of them.
+    on_complete = {
+        (SCORE, UNFITTED): [_of_score(cohort, 0, generator) for cohort in with_covariates]
+    }
     if with_covariates:
         labels = [
             permute_labels(cohort.is_other, cohort.subjects, permutations, generator)
@@ -479,12 +629,16 @@ def _compare(
             ]
             if len(with_covariates) > 1:
                 models[model, ACROSS] = _across(with_covariates, labels, columns)
+    for validation in (WITHIN, ACROSS):
+        if found := _of_trained(parts.values(), trained, validation):
+            models[TRAINED, validation] = found
+            on_complete[TRAINED, validation] = _of_trained(with_covariates, trained, validation)
 
     rows: list[dict[str, object]] = []
-    bins = []
+    bins, curves = [], []
     for (model, validation), predicted in models.items():
         baseline = models.get((COVARIATES, WITHIN if model == SCORE else validation), [])
-        same = on_complete if model == SCORE else predicted
+        same = on_complete.get((model, validation), predicted)
         sets = [([one], _matching([one], same), _matching([one], baseline)) for one in predicted]
         if len(predicted) > 1:
             sets.append((predicted, same, baseline))
@@ -493,9 +647,71 @@ def _compare(
             row = {"cohort": name, "model": model, "validation": validation}
             rows.append({**row, **_row(chosen)})
             if model != COVARIATES and compared and against:
-                rows[-1] |= _difference(compared, against)
+                rows[-1] |= _difference(compared, _matching(compared, against))
+            if model == TRAINED:
+                scored = _matching(chosen, models[SCORE, UNFITTED])
+                rows[-1] |= _difference(chosen, scored, "score_difference")
             bins.append(_bins(chosen).assign(**row))
-    return rows, bins
+            if chosen is sets[-1][0]:
+                curves.append(_curve(chosen, generator).assign(**row))
+    first = _first(rows, len(parts))
+    rows = [{**row, "shown_first": row["model"] == first} for row in rows]
+    curves.sort(key=lambda curve: curve["model"].iloc[0] != first)
+    return sorted(rows, key=lambda row: not row["shown_first"]), bins, curves
+
+
+def _first(rows: Sequence[Mapping[str, Any]], n_cohorts: int) -> str:
+    """`TRAINED` if the model beats the score, else `SCORE`.
+
+    It beats the score if, cross-validated, the interval of the difference of their areas lies above
+    0 and that of its own area above 0.5 (or it would beat a score that fails by chance); and, of
+    several cohorts, its area in cohorts that it was not fitted to is no smaller than the score's.
+    """
+    trained = {row["validation"]: row for row in rows if row["model"] == TRAINED}
+    if WITHIN not in trained or (n_cohorts > 1 and ACROSS not in trained):
+        return SCORE
+    own = trained[WITHIN]["low"] > 0.5 and trained[WITHIN]["score_difference_low"] > 0
+    return TRAINED if own and (n_cohorts < 2 or trained[ACROSS]["score_difference"] >= 0) else SCORE
+
+
+def _of_trained(
+    cohorts: Iterable[Cohort], trained: pd.DataFrame | None, validation: str
+) -> list[_Predicted]:
+    """Predictions of the trained model for those cohorts of which it has all samples."""
+    if trained is None:
+        return []
+    own = trained[(trained["validation"] == validation) & trained["predictor"].notna()]
+    columns = ["predictor", "log_odds", "fold"]
+    wide = own.pivot_table(index="sample", columns="repeat", values=columns)
+    found = []
+    for cohort in cohorts:
+        if not cohort.samples.isin(wide.index).all():
+            continue
+        predictor, log_odds, folds = (
+            wide.loc[cohort.samples, name].to_numpy(float).T for name in columns
+        )
+        dealt = folds.astype(int) if validation == WITHIN else None
+        found.append(_Predicted(cohort, predictor, log_odds.mean(axis=0), folds=dealt))
+    return found
+
+
+def _variance_of_fits(predictor: Floats, folds: Numbers, cohort: Cohort) -> float:
+    """What the variance of a cross-validated area lacks.
+
+    Models of different folds share most of their training samples, so that their areas go wrong
+    together, and averaging over repeats hides it. After Nadeau & Bengio 2003
+    (doi:10.1023/A:1024068626366), for r repeats of k folds, the variance is that of one repeat
+    times 1 / r + k / (k - 1).
+    """
+    repeats, k = len(folds), len(np.unique(folds))
+    rows = [
+        placements(row[np.newaxis], cohort.is_other, fold[np.newaxis])
+        for row, fold in zip(predictor, folds, strict=True)
+    ]
+    rows.append(placements(predictor, cohort.is_other, folds))
+    _, covariance = _areas_of_placements(np.array(rows), cohort.is_other, cohort.subjects)
+    variances = covariance.diagonal()
+    return float((1 / repeats + k / (k - 1)) * variances[:-1].mean() - variances[-1])
 
 
 def _matching(ones: list[_Predicted], others: list[_Predicted]) -> list[_Predicted]:
@@ -503,7 +719,7 @@ def _matching(ones: list[_Predicted], others: list[_Predicted]) -> list[_Predict
     return [other for other in others if other.cohort.name in names]
 
 
-def _columns(cohort: _Cohort, model: str) -> Floats:
+def _columns(cohort: Cohort, model: str) -> Floats:
     score = cohort.score[:, np.newaxis]
     return {
         SCORE: score,
@@ -512,7 +728,7 @@ def _columns(cohort: _Cohort, model: str) -> Floats:
     }[model]
 
 
-def _of_score(cohort: _Cohort, permutations: int, generator: np.random.Generator) -> _Predicted:
+def _of_score(cohort: Cohort, permutations: int, generator: np.random.Generator) -> _Predicted:
     """The score as it is; its probabilities need a fit, and are out of fold."""
     labels = permute_labels(cohort.is_other, cohort.subjects, permutations, generator)
     _, logit = cross_validate(_columns(cohort, SCORE), labels[:1], cohort.subjects, generator)
@@ -520,8 +736,8 @@ def _of_score(cohort: _Cohort, permutations: int, generator: np.random.Generator
     return _predicted(cohort, labels, values, logit)
 
 
-def _predicted(cohort: _Cohort, labels: Truths, values: Floats, logit: Floats) -> _Predicted:
-    return _Predicted(cohort, values[0], logit[0], _many_areas(values[1:], labels[1:]))
+def _predicted(cohort: Cohort, labels: Truths, values: Floats, logit: Floats) -> _Predicted:
+    return _Predicted(cohort, values[:1], logit[0], _many_areas(values[1:], labels[1:]))
 
 
 def _many_areas(values: Floats, labels: Truths) -> Floats:
@@ -535,9 +751,7 @@ def _many_areas(values: Floats, labels: Truths) -> Floats:
     return areas
 
 
-def _across(
-    cohorts: list[_Cohort], labels: list[Truths], columns: list[Floats]
-) -> list[_Predicted]:
+def _across(cohorts: list[Cohort], labels: list[Truths], columns: list[Floats]) -> list[_Predicted]:
     """Each cohort predicted by a model of all the others.
 
     Columns are centred within each cohort, which needs no label: studies differ by laboratory.
@@ -563,13 +777,7 @@ def _fit_and_predict(
 
     Both groups weigh the same within each place.
     """
-    weight = np.zeros(labels.shape)
-    for where in np.unique(place):
-        here = trained & (place == where)
-        size = here.sum(axis=1, keepdims=True)
-        for side in (here & labels, here & ~labels):
-            count = side.sum(axis=1, keepdims=True)
-            weight += np.where(side, size / (2 * np.maximum(count, 1)), 0)
+    weight = balanced_weights(labels, trained, place)
     n = trained.sum(axis=1, keepdims=True)
     mean = trained @ columns / n
     variance = trained @ columns**2 / n - mean**2
@@ -580,7 +788,7 @@ def _fit_and_predict(
     return values, np.log(n_other / (n - n_other))
 
 
-def _weights(cohorts: Sequence[_Cohort]) -> Floats:
+def _weights(cohorts: Sequence[Cohort]) -> Floats:
     """Weight of each cohort in the pooled area: harmonic, as the precision goes."""
     sizes = np.array([[cohort.is_other.sum(), (~cohort.is_other).sum()] for cohort in cohorts])
     weight: Floats = sizes.prod(axis=1) / sizes.sum(axis=1)
@@ -592,15 +800,19 @@ def _row(parts: list[_Predicted]) -> dict[str, object]:
     cohorts = [part.cohort for part in parts]
     weight = _weights(cohorts)
     found = [
-        roc_areas(part.predictor[np.newaxis], part.cohort.is_other, part.cohort.subjects)
+        _areas_of_placements(
+            part.placements[np.newaxis], part.cohort.is_other, part.cohort.subjects
+        )
         for part in parts
     ]
     areas = np.array([area[0] for area, _ in found])
-    variances = np.array([covariance[0, 0] for _, covariance in found])
+    added = np.array([part.added for part in parts])
+    variances = added + np.array([covariance[0, 0] for _, covariance in found])
     area = float(weight @ areas)
-    smaller = [min(_subjects(cohort)) for cohort in cohorts]
+    smaller = [min(n_subjects(cohort)) for cohort in cohorts]
     low, high = area_interval(area, float(weight**2 @ variances), sum(smaller))
     null = weight @ np.array([part.null for part in parts])
+    p = (1 + int((null >= area - 1e-12).sum())) / (1 + len(null)) if len(null) else np.nan
     few = [
         f"fewer than {WARN_SUBJECTS} subjects in a group"
         + (f" of cohort {cohort.name}" if len(cohorts) > 1 else "")
@@ -615,7 +827,7 @@ def _row(parts: list[_Predicted]) -> dict[str, object]:
         "auc": area,
         "low": low,
         "high": high,
-        "p_permutation": (1 + int((null >= area - 1e-12).sum())) / (1 + len(null)),
+        "p_permutation": p,
         **_prediction(areas, variances),
         **_calibration(parts),
         "warning": "; ".join(few),
@@ -632,23 +844,83 @@ def _prediction(areas: Floats, variances: Floats) -> dict[str, float]:
     return {end: float(special.expit(pooled[end].iloc[0])) for end in ends}
 
 
-def _difference(parts: list[_Predicted], baseline: list[_Predicted]) -> dict[str, float]:
-    """Area less that of the covariates alone on the same samples, with its paired interval."""
+def _difference(
+    parts: list[_Predicted], baseline: list[_Predicted], named: str = "auc_difference"
+) -> dict[str, float]:
+    """Area less that of the baseline on the same samples, with its paired interval."""
     weight = _weights([part.cohort for part in parts])
     contrast = np.array([1.0, -1.0])
     differences, variances = [], []
     for part, other in zip(parts, baseline, strict=True):
-        values = np.vstack([part.predictor, other.predictor])
-        areas, covariance = roc_areas(values, part.cohort.is_other, part.cohort.subjects)
+        placed = np.vstack([part.placements, other.placements])
+        areas, covariance = _areas_of_placements(placed, part.cohort.is_other, part.cohort.subjects)
         differences.append(contrast @ areas)
-        variances.append(contrast @ covariance @ contrast)
+        variances.append(contrast @ covariance @ contrast + part.added + other.added)
     difference = float(weight @ np.array(differences))
     margin = _Z * float(np.sqrt(max(0.0, weight**2 @ np.array(variances))))
+    ends = named.removeprefix("auc_")
     return {
-        "auc_difference": difference,
-        "difference_low": difference - margin,
-        "difference_high": difference + margin,
+        named: difference,
+        f"{ends}_low": difference - margin,
+        f"{ends}_high": difference + margin,
     }
+
+
+def _curve(parts: list[_Predicted], generator: np.random.Generator) -> pd.DataFrame:
+    """ROC curve of one cohort, or the mean of several at each share of false positives.
+
+    Steps, of which the area is that of `_row`. The band is pointwise: quantiles of the curve with
+    subjects drawn anew within each group, stretched as the interval of the area is.
+    """
+    weight = _weights([part.cohort for part in parts])
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    drawn = sum(
+        share * _curve_draws(part, grid, generator)
+        for share, part in zip(weight, parts, strict=True)
+    )
+    assert isinstance(drawn, np.ndarray)
+    covariances = [
+        _areas_of_placements(
+            part.placements[np.newaxis], part.cohort.is_other, part.cohort.subjects
+        )
+        for part in parts
+    ]
+    seen = float(weight**2 @ [covariance[0, 0] for _, covariance in covariances])
+    added = float(weight**2 @ [part.added for part in parts])
+    stretch = np.sqrt(1 + added / seen) if seen > 0 else 1.0
+    curve, ends = drawn[0], np.quantile(drawn[1:], [0.025, 0.975], axis=0)
+    low, high = np.clip(curve + stretch * (ends - curve), 0, 1)
+    values = (grid, curve, low, high)
+    return pd.DataFrame(dict(zip(CURVE_COLUMNS[5:], values, strict=True)))
+
+
+def _curve_draws(part: _Predicted, grid: Floats, generator: np.random.Generator) -> Floats:
+    """Share of true positives (1 + draws, points), the first row of the samples as they are.
+
+    With folds a sample is held against those of its fold, and the mean over repeats taken: the few
+    of one fold would make the curve coarse, and too steep at its beginning.
+    """
+    cohort, values = part.cohort, part.predictor
+    folds = np.zeros(values.shape, dtype=int) if part.folds is None else part.folds
+    is_other, subjects = cohort.is_other, cohort.subjects
+    of_subject = shares_of_subjects(is_other[np.newaxis], subjects)[0]
+    times = np.ones((1 + CURVE_DRAWS, len(of_subject)))
+    for stratum in (of_subject == 0, (of_subject > 0) & (of_subject < 1), of_subject == 1):
+        if n := int(stratum.sum()):
+            times[1:, stratum] = generator.multinomial(n, np.full(n, 1 / n), CURVE_DRAWS)
+    times = times[:, subjects]
+    other, rest = times[:, is_other], times[:, ~is_other]
+    above, against = np.zeros(other.shape), np.zeros(other.shape)
+    for row, fold in zip(values, folds, strict=True):
+        difference = row[~is_other] - row[is_other][:, np.newaxis]
+        together = fold[~is_other] == fold[is_other][:, np.newaxis]
+        above += rest @ (together * ((difference > 0) + 0.5 * (difference == 0))).T
+        against += rest @ together.T
+    share = above / np.maximum(against, 1e-12)
+    weight = other * against
+    passed = [(weight * (share <= limit + 1e-12)).sum(axis=1) for limit in grid]
+    curves: Floats = np.array(passed).T / weight.sum(axis=1, keepdims=True)
+    return curves
 
 
 def _stacked(parts: list[_Predicted]) -> tuple[Floats, Truths, Numbers]:

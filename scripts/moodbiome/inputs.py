@@ -6,7 +6,7 @@ from typing import Any
 
 from moodbiome.dictionary import check_metadata, columns_of, read_dictionary, tidy_metadata
 from moodbiome.faults import Fault
-from moodbiome.settings import check_against_sheet, check_settings
+from moodbiome.settings import check_against_sheet, check_settings, train_faults
 from moodbiome.sheet import Sheet, read_sheet
 
 
@@ -34,7 +34,11 @@ def imported_functions(settings: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def check_inputs(
-    settings: dict[str, Any], schema: dict[str, Any], folder: Path, with_tables: bool = True
+    settings: dict[str, Any],
+    schema: dict[str, Any],
+    folder: Path,
+    with_tables: bool = True,
+    with_conda: bool = False,
 ) -> tuple[Sheet, list[Fault], list[Fault]]:
     """Find all faults of a run's inputs at once.
 
@@ -48,6 +52,8 @@ def check_inputs(
         ``config/``, with the data dictionary (metadata.tsv) and the manifest (databases.yaml).
     with_tables
         Whether imported feature tables are read too.
+    with_conda
+        Whether conda provides the packages of each step, those beyond the lock among them.
 
     Returns
     -------
@@ -73,6 +79,7 @@ def check_inputs(
     if not of_metadata:
         sheet.metadata = tidy_metadata(sheet.metadata, fields)
     against = [] if faults else check_against_sheet(settings, sheet, folder, imported)
+    against += [] if faults else train_faults(settings, with_conda)
     if with_tables and sheet.units and not of_metadata:
         against += _table_faults(settings, sheet, imported)
         against += _function_faults(settings, sheet)

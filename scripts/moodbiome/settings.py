@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,21 @@ def _reference_faults(
         Fault(place, problem, mend)
         for problem in reference_faults(Path(given), assays, list(imported), here)
     ]
+
+
+def train_faults(settings: Mapping[str, Any], with_conda: bool = False) -> list[Fault]:
+    """What a trained model lacks: groups, and scikit-learn unless conda provides it."""
+    if not settings["signature"]["train"]:
+        return []
+    place = "config: signature.train"
+    faults = []
+    if not settings["cohort"]["group"]:
+        mend = "name the column of the groups, or set it to false"
+        faults.append(Fault(place, "is true, and cohort.group is empty", mend))
+    if not with_conda and not find_spec("sklearn"):
+        mend = "`make scikit-learn` installs it; or set this to false"
+        faults.append(Fault(place, "is true, and scikit-learn is not installed", mend))
+    return faults
 
 
 def _tree_faults(tree: str) -> list[Fault]:

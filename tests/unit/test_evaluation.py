@@ -11,12 +11,15 @@ from moodbiome.evaluation import (
     COVARIATES,
     POOLED,
     SCORE,
+    TRAINED,
     UNFITTED,
     WITHIN,
     area_interval,
     cross_validate,
+    deal_folds,
     evaluate,
     permute_labels,
+    placements,
     ridge_logistic,
     roc_areas,
 )
@@ -284,3 +287,75 @@ def test_the_same_seed_gives_the_same_numbers():
     ]
     pd.testing.assert_frame_equal(runs[0].table, runs[1].table)
     pd.testing.assert_frame_equal(runs[0].calibration, runs[1].calibration)
+
+
+def test_the_area_under_the_curve_drawn_is_the_area_given():
+    found = evaluate(cohort(60, 0.8, 31), "group", "control", permutations=20, seed=1)
+    curve = found.curves
+    area = found.table["auc"].iloc[0]
+    assert np.trapezoid(curve["true_positive_share"], curve["false_positive_share"]) == (
+        pytest.approx(area, abs=0.02)
+    )
+    assert (curve["true_positive_share"].diff().dropna() >= 0).all()
+    assert curve["true_positive_share"].iloc[-1] == 1
+    assert (curve["low"] <= curve["true_positive_share"] + 1e-9).all()
+    assert (curve["high"] >= curve["true_positive_share"] - 1e-9).all()
+
+
+def test_bands_of_the_curve_hold_the_truth_as_often_as_they_say():
+    held = []
+    for seed in range(100):
+        curve = evaluate(cohort(40, 1.0, seed), "group", "control", permutations=1, seed=1).curves
+        middle = curve[curve["false_positive_share"].between(0.1, 0.6)]
+        truth = stats.norm.sf(stats.norm.isf(middle["false_positive_share"]) - 1.0)
+        held.append(middle["low"].le(truth) & middle["high"].ge(truth))
+    assert 0.89 <= np.mean(held) <= 0.99
+
+
+def learned(x, y, generator, *, repeats=5, folds=5):
+    """Out-of-fold predictions by the differences of the means, as the trained model's table."""
+    names = [f"A{i}" for i in range(len(y))]
+    shares = np.tile(y, (repeats, 1)).astype(float)
+    dealt = deal_folds(shares, folds, generator)
+    rows = []
+    for repeat, fold in enumerate(dealt):
+        for number in range(folds):
+            tested = fold == number
+            direction = x[~tested & y].mean(axis=0) - x[~tested & ~y].mean(axis=0)
+            value = x @ direction
+            rows += [(names[i], repeat, number, value[i], value[i]) for i in np.flatnonzero(tested)]
+    table = pd.DataFrame(rows, columns=["sample", "repeat", "fold", "predictor", "log_odds"])
+    return table.assign(comparison="depressed against control", validation=WITHIN)
+
+
+def test_intervals_of_a_cross_validated_model_count_what_its_folds_share():
+    generator = np.random.default_rng(32)
+    held, without = [], []
+    for seed in range(100):
+        samples = cohort(25, 0, seed)
+        y = (samples["group"] == "depressed").to_numpy()
+        found = learned(generator.normal(size=(50, 100)), y, generator)
+        table = evaluate(samples, "group", "control", permutations=1, trained=found, seed=1).table
+        row = row_of(table, TRAINED, WITHIN)
+        held.append(row["low"] <= 0.5 <= row["high"])
+        wide = found.pivot_table(index="sample", columns="repeat", values=["predictor", "fold"])
+        wide = wide.loc[samples.index]
+        placed = placements(wide["predictor"].to_numpy().T, y, wide["fold"].to_numpy().T)
+        assert placed[y].mean() == pytest.approx(row["auc"])
+        spread = (placed[y].var(ddof=1) + placed[~y].var(ddof=1)) / 25
+        low, high = area_interval(row["auc"], spread, 25)
+        without.append(low <= 0.5 <= high)
+    assert np.mean(held) >= 0.9
+    assert np.mean(without) < 0.88
+
+
+def test_a_model_at_chance_does_not_beat_a_score_that_goes_the_wrong_way():
+    generator = np.random.default_rng(33)
+    samples = cohort(60, -1.5, 34)
+    y = (samples["group"] == "depressed").to_numpy()
+    found = learned(generator.normal(size=(120, 20)), y, generator)
+    table = evaluate(samples, "group", "control", permutations=1, trained=found, seed=1).table
+    row = row_of(table, TRAINED, WITHIN)
+    assert row["score_difference_low"] > 0
+    assert row["low"] < 0.5
+    assert not row["shown_first"]

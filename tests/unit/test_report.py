@@ -465,6 +465,7 @@ def test_the_score_is_judged_on_the_groups_beside_covariates():
         few(names),
         evaluation=found.table.assign(assay="shotgun"),
         calibration=found.calibration.assign(assay="shotgun"),
+        roc=found.curves.assign(assay="shotgun"),
     )
     said = words(render(report, COHORT), "evaluation", "evidence")
     whole = found.table[(found.table["model"] == "score") & (found.table["n_cohorts"] == 2)].iloc[0]
@@ -474,6 +475,58 @@ def test_the_score_is_judged_on_the_groups_beside_covariates():
     assert "n = 24 against 24" in said
     assert "Added to the covariates the score changes their area by" in said
     assert "Calibration: depressed against control" in said
+    assert "ROC curves: depressed against control" in said
+    assert "trained" not in said
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(2.0, "It beats the"), (0.0, "It did not beat the")])
+def test_a_trained_model_comes_first_only_where_it_beats_the_score(gain, verdict):
+    generator = np.random.default_rng(2)
+    names = [f"S{i}" for i in range(60)]
+    is_other = np.arange(60) % 2 == 1
+    group = np.where(is_other, "depressed", "control")
+    samples = pd.DataFrame({"score": generator.normal(size=60), "group": group}, index=names)
+    value = generator.normal(size=60) + gain * is_other
+    predictions = pd.DataFrame(
+        {
+            "sample": names,
+            "comparison": "depressed against control",
+            "validation": "cross_validated",
+            "repeat": 1,
+            "fold": np.arange(60) // 2 % 5 + 1,
+            "predictor": value,
+            "log_odds": value,
+        }
+    )
+    features = pd.DataFrame(
+        {
+            "taxon_id": [1, 2],
+            "name": ["Eggerthella", "Coprococcus"],
+            "assay": "shotgun",
+            "comparison": "depressed against control",
+            "cohort": "all cohorts",
+            "validation": "cross_validated",
+            "coefficient": [0.4, -0.2],
+            "selected": [1.0, 0.52],
+        }
+    )
+    found = evaluate(samples, "group", "control", permutations=9, trained=predictions, seed=1)
+    report = replace(
+        few(names),
+        evaluation=found.table.assign(assay="shotgun"),
+        calibration=found.calibration.assign(assay="shotgun"),
+        roc=found.curves.assign(assay="shotgun"),
+        trained_features=features,
+    )
+    text = render(report, COHORT)
+    said = words(text, "evaluation", "evidence")
+    assert f"{verdict} evidence score" in said
+    assert "Eggerthella (positive, selected in 100% of the fits)" in said
+    assert "Coprococcus (negative, selected in 52% of the fits)" in said
+    assert "needs external validation: an association, not a diagnosis" in said
+    first = said.index("permutation p") > said.index("A model trained on the taxa")
+    assert first == (gain > 0)
+    assert "Nadeau C, Bengio Y (2003)" in text
 
 
 def test_a_missing_table_without_a_reason_is_not_run_and_no_more_is_said():

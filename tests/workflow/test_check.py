@@ -18,7 +18,9 @@ def check(folder, *arguments):
     return done
 
 
-@pytest.mark.parametrize("given", ["database and files", "genomes", "accession", "strains"])
+@pytest.mark.parametrize(
+    "given", ["database and files", "genomes", "accession", "strains", "trained model"]
+)
 def test_the_forecast_counts_the_jobs_that_the_plan_has(folder, given):
     if given == "genomes":
         (folder / "genomes").mkdir()
@@ -32,6 +34,9 @@ def test_the_forecast_counts_the_jobs_that_the_plan_has(folder, given):
         rows = [f"{line}\t{cell}" for line, cell in zip(sheet, ["accession", "", ""], strict=True)]
         rows.append("S3\tL1\t\t\tcontrol\t50\tSRR1234567")
         (folder / "samples.tsv").write_text("\n".join(rows) + "\n")
+    elif given == "trained model":
+        pytest.importorskip("sklearn", reason="scikit-learn is an extra: make scikit-learn")
+        change_settings(folder, signature__train=True)
     elif given == "strains":
         (folder / "x.fna").write_text(">x\nACGT\n")
         (folder / "y.fna").write_text(">y\nACGA\n")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import DATA, ROOT, snakemake
+from pipeline import DATA, ROOT, change_settings, snakemake
 
 SAMPLES = [f"S{number}" for number in range(24)]
 GENERA = ["Faecalibacterium", "Coprococcus", "Eggerthella", "Hungatella", "Sellimonas", "Roseburia"]
@@ -85,6 +85,31 @@ def test_a_run_from_a_table_ends_in_a_report(folder):
     page = (results / "report/cohort.html").read_text()
     assert "Imported tables" in page
     assert "fastp" not in page.split('id="methods"')[1].split("</section>")[0]
+
+
+def test_a_model_is_trained_and_judged_beside_the_score(folder):
+    """Alistipes, of no weight in the score, is planted: the model finds it and comes first."""
+    pytest.importorskip("sklearn", reason="scikit-learn is an extra: make scikit-learn")
+    rng = np.random.default_rng(2)
+    names = [f"S{number}" for number in range(60)]
+    counts = rng.negative_binomial(4, 0.001, size=(len(GENERA), len(names)))
+    counts[GENERA.index("Alistipes"), 30:] *= 6
+    pd.DataFrame(counts, index=GENERA, columns=names).to_csv(
+        folder / "genera.tsv", sep="\t", index_label="genus"
+    )
+    rows = [f"{s}\t{'control' if n < 30 else 'depressed'}\n" for n, s in enumerate(names)]
+    (folder / "samples.tsv").write_text("sample\tgroup\n" + "".join(rows))
+    change_settings(folder, signature__train=True)
+    done = snakemake(folder, "results/signature/evaluation.tsv")
+    assert done.returncode == 0, done.stdout
+    results = folder / "results/signature"
+    table = pd.read_table(results / "evaluation.tsv")
+    assert table["model"].tolist() == ["trained", "score"]
+    assert table["shown_first"].tolist() == [True, False]
+    assert pd.read_table(results / "trained_features.tsv")["name"].iloc[0] == "Alistipes"
+    predicted = pd.read_table(results / "trained.tsv")
+    assert predicted.groupby("sample").size().eq(5).all()
+    assert pd.read_table(results / "trained_not_run.tsv").empty
 
 
 def test_real_cirrhosis_table_shows_what_was_published(tmp_path):

@@ -34,6 +34,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "import_functions",
         "measure_modules",
         "test_modules",
+        "train_model",
     }
     assert written - planned - optional == set()
 
@@ -174,6 +175,30 @@ def test_all_faults_of_further_signatures_stop_the_run_before_any_job(folder):
     assert done.returncode == 1
     assert "mine.tsv, row 3: '841' goes down, in row 2 up" in done.stdout
     assert "mine.tsv, row 3: has no source" in done.stdout
+
+
+def test_a_model_is_trained_where_it_is_asked_for(folder):
+    pytest.importorskip("sklearn", reason="scikit-learn is an extra: make scikit-learn")
+    change_settings(folder, signature__train=True)
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^train_model +1$", done.stdout, re.MULTILINE)
+
+
+def test_a_model_without_scikit_learn_or_groups_stops_the_run_before_any_job(folder):
+    # A package of that name that cannot be found, whatever is installed.
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: name != 'sklearn' and find(name, *more)\n"
+    )
+    change_settings(folder, signature__train=True, cohort__group="")
+    done = snakemake(folder, "--dry-run", environment={"PYTHONPATH": str(folder)})
+    assert done.returncode == 1
+    assert "signature.train: is true, and scikit-learn is not installed" in done.stdout
+    assert "make scikit-learn" in done.stdout
+    assert "signature.train: is true, and cohort.group is empty" in done.stdout
+    assert not (folder / "results").exists()
 
 
 def test_repeated_samples_are_modelled_where_subject_and_timepoint_are_named(folder):

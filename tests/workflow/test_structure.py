@@ -87,6 +87,10 @@ def test_python_steps_have_the_same_versions_with_conda_and_without():
     pins = set(environment["dependencies"][-1]["pip"])
     assert len(pins) > 10
     assert pins <= locked
+    training = yaml.safe_load((ROOT / "envs/train.yaml").read_text())["dependencies"][-1]["pip"]
+    (extra,) = set(training) - pins
+    assert extra.startswith("scikit-learn==")
+    assert pins <= set(training)
 
 
 def test_each_tool_comes_from_the_environment_that_its_table_says():

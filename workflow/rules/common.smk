@@ -39,7 +39,8 @@ CONFIG = Path(workflow.basedir, "config")
 DICTIONARY, MANIFEST = CONFIG / "metadata.tsv", CONFIG / "databases.yaml"
 PRIMERS = CONFIG / "primers.tsv"
 # Imported tables are checked before any job, and not again in each of them.
-sheet, faults, warnings = check_inputs(config, SCHEMA, CONFIG, workflow.is_main_process)
+with_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+sheet, faults, warnings = check_inputs(config, SCHEMA, CONFIG, workflow.is_main_process, with_conda)
 for warning in warnings:
     logger.warning(f"warning: {warning}")
 if faults:
@@ -85,10 +86,7 @@ GIVEN = {
 MULTIQC = RUNS and (
     config["report"]["multiqc"] == "always"
     or config["report"]["multiqc"] == "auto"
-    and (
-        DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-        or shutil.which("multiqc")
-    )
+    and (with_conda or shutil.which("multiqc"))
 )
 
 

@@ -32,7 +32,9 @@ ANALYSES = [
     "results/signature/reference.json",
     "results/signature/evaluation.tsv",
     "results/signature/calibration.tsv",
+    "results/signature/roc.tsv",
     "results/signature/not_run.tsv",
+    *TRAINED,
     "results/signature/psychobiotics.tsv",
     *INTAKE,
     *expand("results/function/{assay}.genes.tsv", assay=FUNCTION_ASSAYS),
@@ -56,6 +58,7 @@ PAGES = [
     *expand("results/report/samples/{sample}.html", sample=list(sheet.metadata)),
 ]
 TOOLS = Path(workflow.basedir, "envs/tools.tsv")
+SOFTWARE = [*TOOL_ENVIRONMENTS, *(["train"] if TRAINED else [])]
 
 
 rule record_software:
@@ -101,6 +104,8 @@ rule render_report:
         more_scores="results/signature/more_scores.tsv",
         evaluation="results/signature/evaluation.tsv",
         calibration="results/signature/calibration.tsv",
+        roc="results/signature/roc.tsv",
+        trained_features=TRAINED[1:2],
         psychobiotics="results/signature/psychobiotics.tsv",
         intake=INTAKE[:3],
         functions=FUNCTION[:1] + MODULE_STATISTICS[:2],
@@ -114,9 +119,7 @@ rule render_report:
         not_run=[name for name in ANALYSES if name.endswith("not_run.tsv")],
         measures="results/statistics/measures.tsv",
         group_sensitivity="results/statistics/group_sensitivity.tsv",
-        software=expand(
-            "results/provenance/software.{environment}.tsv", environment=TOOL_ENVIRONMENTS
-        ),
+        software=expand("results/provenance/software.{environment}.tsv", environment=SOFTWARE),
         databases=expand("results/provenance/database.{assay}.json", assay=SEQUENCED),
         imports=expand("results/provenance/import.{assay}.json", assay=IMPORTED),
         taxa=EVIDENCE,
@@ -173,9 +176,7 @@ rule record_provenance:
         analyses=ANALYSES,
         pages=PAGES,
         checks=all_checks,
-        software=expand(
-            "results/provenance/software.{environment}.tsv", environment=TOOL_ENVIRONMENTS
-        ),
+        software=expand("results/provenance/software.{environment}.tsv", environment=SOFTWARE),
         databases=expand("results/provenance/database.{assay}.json", assay=SEQUENCED),
         imports=expand("results/provenance/import.{assay}.json", assay=IMPORTED),
         functions=expand("results/provenance/function.{assay}.json", assay=FUNCTION_IMPORTED),

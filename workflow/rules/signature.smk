@@ -1,5 +1,10 @@
 """Counts and evidence -> depression signature score of each sample."""
 
+TRAINED = []
+if config["signature"]["train"]:
+    TRAINED = expand(
+        "results/signature/{name}.tsv", name=["trained", "trained_features", "trained_not_run"]
+    )
 EVIDENCE = config["signature"]["taxa"] or str(Path(workflow.basedir, "config/evidence/taxa.tsv"))
 
 
@@ -102,9 +107,11 @@ rule evaluate_signature:
         scores="results/signature/scores.tsv",
         status="results/tables/sample_status.tsv",
         metadata="results/tables/metadata.tsv",
+        trained=TRAINED[:1],
     output:
         evaluation="results/signature/evaluation.tsv",
         calibration="results/signature/calibration.tsv",
+        curves="results/signature/roc.tsv",
         not_run="results/signature/not_run.tsv",
     log:
         "logs/evaluate_signature.log",
@@ -124,3 +131,44 @@ rule evaluate_signature:
         code=code("evaluate_signature"),
     script:
         "../../scripts/evaluate_signature.py"
+
+
+if TRAINED:
+
+    rule train_model:
+        """Elastic net on log-ratios of the taxa, nested cross-validation and leave-one-cohort-out."""
+        input:
+            counts=expand(
+                "results/tables/{assay}.{rank}.counts.tsv",
+                assay=ASSAYS,
+                rank=config["statistics"]["rank"],
+            ),
+            ledger="results/tables/ledger.tsv",
+            scores="results/signature/scores.tsv",
+            status="results/tables/sample_status.tsv",
+            metadata="results/tables/metadata.tsv",
+        output:
+            predictions=TRAINED[0],
+            features=TRAINED[1],
+            not_run=TRAINED[2],
+            software="results/provenance/software.train.tsv",
+        log:
+            "logs/train_model.log",
+        conda:
+            "../../envs/train.yaml"
+        threads: 2
+        resources:
+            mem_mb=2000,
+        params:
+            assays=ASSAYS,
+            group=config["cohort"]["group"],
+            reference=config["cohort"]["reference"],
+            study=config["cohort"]["study"],
+            subject=config["cohort"]["subject"],
+            min_prevalence=config["statistics"]["min_prevalence"],
+            min_mean_abundance=config["statistics"]["min_mean_abundance"],
+            offset=config["signature"]["offset"],
+            seed=config["seed"],
+            code=code("train_model"),
+        script:
+            "../../scripts/train_model.py"

@@ -31,7 +31,7 @@ from moodbiome.figures.drawing import (
 )
 from moodbiome.figures.function import modules
 from moodbiome.figures.longitudinal import retention, trajectories
-from moodbiome.figures.performance import calibration, evaluation
+from moodbiome.figures.performance import calibration, evaluation, roc
 from moodbiome.figures.pooled import forest, funnel, pooled_effects
 from moodbiome.figures.reads import LEDGER_PARTS, ledger
 from moodbiome.figures.samples import sample_contributions, sample_ledger, sample_score, sample_taxa
@@ -82,6 +82,7 @@ __all__ = [
     "pooled_effects",
     "power",
     "retention",
+    "roc",
     "sample_contributions",
     "sample_ledger",
     "sample_score",

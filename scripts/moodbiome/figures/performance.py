@@ -21,6 +21,8 @@ _MODELS = {
     ("score+covariates", "cross_validated"): "score and covariates",
     ("covariates", "other_cohorts"): "covariates, other cohorts",
     ("score+covariates", "other_cohorts"): "score and covariates, other cohorts",
+    ("trained", "cross_validated"): "trained model",
+    ("trained", "other_cohorts"): "trained model, other cohorts",
 }
 
 
@@ -36,14 +38,16 @@ def evaluation(table: pd.DataFrame, comparison: str, key: str = "evaluation") ->
     ----------
     table : DataFrame
         Rows of one assay and comparison of ``evaluation.tsv``: columns cohort, model, validation,
-        n_reference, n_other, auc, low, high, p_permutation, prediction_low, prediction_high.
+        n_cohorts, n_reference, n_other, auc, low, high, p_permutation, prediction_low,
+        prediction_high.
     comparison : str
         In words.
     key : str
     """
     drawn = table.assign(model=_model_names(table), cohort=table["cohort"].map(plain))
     cohorts = list(dict.fromkeys(drawn["cohort"]))
-    models = [name for name in _MODELS.values() if name in set(drawn["model"])]
+    # The score comes first, or the trained model where it beat the score.
+    models = list(dict.fromkeys(drawn["model"]))
     scale = alt.Scale(domain=[min(0.3, float(drawn["low"].min())), 1], nice=False, zero=False)
     title = "Area under the ROC curve; 0.5: no better than chance"
     rows = {
@@ -83,14 +87,15 @@ def evaluation(table: pd.DataFrame, comparison: str, key: str = "evaluation") ->
     ]
     step = 15 * len(models) + 8
     chart = alt.layer(*layers).properties(width=WIDTH - 260, height=step * len(cohorts))
-    first = drawn.iloc[-1] if len(cohorts) == 1 else drawn[drawn["cohort"] == cohorts[-1]].iloc[0]
+    whole = drawn["n_cohorts"] == drawn["n_cohorts"].max()
+    first = drawn[whole & (drawn["validation"] == "not_fitted")].iloc[0]
     caption = (
         f"{comparison}: {count_of(int(first['n_other']), 'sample')} against "
         f"{int(first['n_reference'])} of the reference"
         + (f", in {len(cohorts) - 1} cohorts and pooled within them" if len(cohorts) > 1 else "")
         + ". Points: share of pairs, one sample of each group, in which the other group's has the "
-        "larger value; lines: 95 % intervals. The score was not fitted to these samples; models "
-        "with covariates were, and are judged on samples they were not fitted to: out of fold in "
+        "larger value; lines: 95 % intervals. The score was not fitted to these samples; the other "
+        "models were, and are judged on samples they were not fitted to: out of fold in "
         "their own cohort, or, named “other cohorts”, as fitted to all the others."
         + (
             " Dashed: 95 % prediction interval, where a further cohort would lie."
@@ -153,4 +158,51 @@ def calibration(table: pd.DataFrame, comparison: str, key: str = "calibration") 
         svg_of(alt.concat(*panels, columns=3), key, f"Calibration, {comparison}"),
         drawn[["model", "bin", "n", "predicted", "observed", "low", "high"]],
         "results/signature/calibration.tsv",
+    )
+
+
+def roc(table: pd.DataFrame, comparison: str, key: str = "roc") -> Figure:
+    """ROC curve of each model with its pointwise band, one panel a model.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of one assay and comparison of ``roc.tsv``: columns cohort, model, validation,
+        false_positive_share, true_positive_share, low, high.
+    comparison : str
+        In words.
+    key : str
+    """
+    drawn = table.assign(model=_model_names(table))
+    x = alt.X("false_positive_share:Q", title="Share of false positives")
+    title = "Share of true positives"
+    y = alt.Y("true_positive_share:Q", title=title, scale=alt.Scale(domain=[0, 1]))
+    diagonal = pd.DataFrame({"false_positive_share": [0, 1], "true_positive_share": [0, 1]})
+    columns = ["false_positive_share", "true_positive_share", "low", "high"]
+    panels = []
+    for name, part in drawn.groupby("model", sort=False):
+        base = chart_of(part[columns])
+        panels.append(
+            alt.layer(
+                base.mark_area(color="#0072B2", opacity=0.25).encode(
+                    x=x, y=alt.Y("low:Q", title=title), y2="high:Q"
+                ),
+                chart_of(diagonal).mark_line(color=FAINT, strokeWidth=1).encode(x=x, y=y),
+                base.mark_line(color="#0072B2", strokeWidth=2).encode(x=x, y=y),
+            ).properties(width=200, height=200, title=heading_above(str(name)))
+        )
+    cohorts = drawn["cohort"].map(plain).unique()
+    caption = (
+        f"{comparison}: of the samples with a value above a threshold, the share among those of "
+        "the group (true positives) against that among the reference (false positives), at every "
+        f"threshold; {' and '.join(cohorts)}. Bands: 95 % intervals at each point, subjects drawn "
+        "anew; grey: no better than chance. No threshold is recommended, and none is a diagnosis."
+    )
+    return Figure(
+        key,
+        f"ROC curves: {comparison}",
+        caption,
+        svg_of(alt.concat(*panels, columns=3), key, f"ROC curves, {comparison}"),
+        drawn[["model", *columns]],
+        "results/signature/roc.tsv",
     )

@@ -73,8 +73,10 @@ differential : DataFrame or None
         As written by their rule; None where no repeated samples were declared.
     evidence, claims, sources, other_conditions : DataFrame or None
         config/evidence/taxa.tsv, claims.tsv, sources.tsv and other_conditions.tsv.
-    evaluation, calibration : DataFrame or None
+    evaluation, calibration, roc : DataFrame or None
         As written by evaluate_signature.
+    trained_features : DataFrame or None
+        As written by train_model; None where signature.train is off.
     pooled, by_cohort, trials, trials_pooled : DataFrame or None
         As written by pool_cohorts and pool_trials; None, and no section, where they are not set.
     metadata : DataFrame or None
@@ -125,6 +127,8 @@ differential : DataFrame or None
     retention: pd.DataFrame | None = None
     evaluation: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
+    roc: pd.DataFrame | None = None
+    trained_features: pd.DataFrame | None = None
     pooled: pd.DataFrame | None = None
     by_cohort: pd.DataFrame | None = None
     trials: pd.DataFrame | None = None

@@ -151,6 +151,7 @@ def render(report: Report, template: Path) -> str:
         index_reasons=index_reasons(report),
         evaluation=section_of(report, "evaluation", report.evaluation, evaluation_figures),
         evaluation_sentences=evaluation_sentences(report),
+        trained=report.trained_features is not None,
         psychobiotics=psychobiotic_panels(report),
         intake=intake_panels(report),
         function=None

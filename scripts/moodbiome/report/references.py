@@ -60,6 +60,13 @@ _TOOL_REFERENCES = (
     ("Wood DE et al. (2019), Kraken 2. Genome Biology", "10.1186/s13059-019-1891-0"),
     ("Zhou H et al. (2022), LinDA. Genome Biology", "10.1186/s13059-022-02655-5"),
 )
+_OF_TRAINING = (
+    (
+        "Nadeau C, Bengio Y (2003), variance of cross-validation. Machine Learning",
+        "10.1023/A:1024068626366",
+    ),
+    ("Pedregosa F et al. (2011), scikit-learn. Journal of Machine Learning Research 12:2825", ""),
+)
 _OF_READS = (
     "10.1093/bioinformatics/bty560",
     "10.1038/nmeth.1923",
@@ -121,7 +128,10 @@ def _identifier_words(identifier: str) -> str:
 def reference_list(report: Report) -> dict[str, Any]:
     """Every work to cite, by the alphabet, and whether one of them is marked as recalled."""
     unused = () if has_reads(report) else _OF_READS
-    listed_works = {(text, doi, False) for text, doi in _TOOL_REFERENCES if doi not in unused}
+    of_training = _OF_TRAINING if report.trained_features is not None else ()
+    listed_works = {
+        (text, doi, False) for text, doi in (*_TOOL_REFERENCES, *of_training) if doi not in unused
+    }
     sources = not_empty(report.sources)
     for _, row in (pd.DataFrame() if sources is None else sources).iterrows():
         text, identifier = text_of(row["citation"]), text_of(row.get("doi_or_pmid"))

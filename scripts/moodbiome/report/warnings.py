@@ -41,6 +41,7 @@ _ANALYSES = {
     "community types": "community types",
     "indices": "indices of groups of taxa",
     "evaluation": "evaluation of the score on the groups",
+    "trained model": "model trained on the taxa",
     "differential": "differential abundance",
     "measures": "measured variables",
     "sensitivity": "sensitivity runs",
