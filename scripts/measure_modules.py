@@ -22,7 +22,6 @@ definitions, faults = read_definitions(
 )
 if definitions is None:
     raise SystemExit(as_message(faults))
-status = read_tsv(snake_in.status).fillna({"reason": ""})
 names = dict(zip(definitions.modules["module"], definitions.modules["name"], strict=True))
 
 
@@ -38,20 +37,25 @@ def families(path):
     return read_tsv(path, text=["ko", "name"]).set_index("ko").drop(columns="name", errors="ignore")
 
 
-accounts, fingerprints, limits, fragments = map(
-    by_assay, (snake_in.accounts, snake_in.fingerprints, snake_in.limits, snake_in.fragments)
+accounts, fingerprints, limits, fragments, searches = map(
+    by_assay,
+    (
+        snake_in.accounts,
+        snake_in.fingerprints,
+        snake_in.limits,
+        snake_in.fragments,
+        snake_in.searches,
+    ),
 )
 found, steps, notes = {}, {}, {}
 for assay, path in zip(params.assays, snake_in.genes, strict=True):
-    of_assay = status[status["assay"] == assay]
-    reasons = dict(zip(of_assay["sample"], of_assay["reason"], strict=True))
+    account = read_tsv(accounts.get(assay) or searches[assay])
+    lacking = account[account["status"] != "ok"]
+    reasons = dict(zip(lacking["sample"], lacking["reason"], strict=True))
     unit, source, said = COPIES, "reads", []
     if assay in accounts:
-        account = read_tsv(accounts[assay], text=["unit"])
-        unit = account["unit"].iloc[0]
+        unit = read_tsv(accounts[assay], text=["unit"])["unit"].iloc[0]
         source = json.loads(Path(fingerprints[assay]).read_text())["source"]
-        lacking = account[account["status"] != "ok"]
-        reasons = dict(zip(lacking["sample"], lacking["reason"], strict=True))
         if unit != COPIES:
             said.append(
                 f"the table has too few single-copy families to count genomes: abundances stay in "

@@ -35,6 +35,12 @@ provenance = {
         Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
         for file in snakemake.input.functions
     },
+    # What was searched for genes: the set's files, and the families in it.
+    **(
+        {"proteins": json.loads(Path(snakemake.input.proteins).read_text())}
+        if snakemake.input.proteins
+        else {}
+    ),
     "config": snakemake.params.config,
     "seed": snakemake.params.config["seed"],
     "versions": {

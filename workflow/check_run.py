@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from moodbiome.faults import as_message  # noqa: E402
 from moodbiome.forecast import (  # noqa: E402
     DEFAULT_RATES,
+    GENE_RATES,
     Forecast,
     bytes_a_read,
     forecast,
@@ -34,8 +35,9 @@ from moodbiome.sheet import Sheet  # noqa: E402
 from moodbiome.strains import read_strains  # noqa: E402
 
 # Jobs of a cohort, from the ledger to the conclusion (`all` among them); with reads, of tools'
-# versions; of an assay, of fingerprint, sensitivity and tables. Without MultiQC.
-COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY = 13, 2, 3
+# versions; of an assay, of fingerprint, sensitivity and tables; with a protein set, of DIAMOND's
+# version, its database and the table. Without MultiQC.
+COHORT_JOBS, SOFTWARE_JOBS, JOBS_AN_ASSAY, GENE_JOBS = 13, 2, 3, 3
 # Of gut-brain modules: measured and tested; beside these, one import an assay.
 MODULE_JOBS = 2
 
@@ -112,7 +114,6 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     optional += [settings["psychobiotics"]["intake"]["during"], settings["signature"]["train"]]
     jobs += sum(map(bool, optional))
     functions = imported_functions(settings)
-    jobs += len(functions) + MODULE_JOBS if functions else 0
     host = settings["host"] if runs else {"remove": False}
     if runs:
         jobs += SOFTWARE_JOBS
@@ -122,13 +123,20 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
     table = settings["psychobiotics"]["strains"]
     if table and any(strain.genome for strain in read_strains(Path(table))):
         jobs += sum(1 for _, assay in sheet.samples if assay == "shotgun" and assay in assays)
+    proteins = settings["function"]["proteins"]
+    has_genes = bool(proteins["fasta"] or proteins["fetch"])
+    jobs += len(functions) + (MODULE_JOBS if functions or has_genes else 0)
+    if has_genes:
+        jobs += GENE_JOBS + proteins["fetch"]
+        jobs += sum(1 for _, assay in sheet.samples if assay == "shotgun")
     databases = [settings["databases"][assay] for assay in sorted(assays)]
     for database in databases:
         if database["name"]:
             jobs += 1
         elif not database["path"]:
             jobs += 1 + len(database["read_lengths_bp"]) + Path(database["genomes"]).is_file()
-    known = rates_of(benchmarks(sheet))
+    rates = {**DEFAULT_RATES, **(GENE_RATES if has_genes else {})}
+    known = {rule: rate for rule, rate in rates_of(benchmarks(sheet)).items() if rule in rates}
     where = "earlier jobs of this run folder" if known else "measurements of the developers"
     return forecast(
         files,
@@ -140,7 +148,7 @@ def expect(settings: dict[str, Any], sheet: Sheet, cores: int) -> Forecast:
             memory_of(database, [database_table(database, assay)])
             for assay, database in zip(sorted(assays), databases, strict=True)
         ),
-        rates={**DEFAULT_RATES, **known},
+        rates={**rates, **known},
         rates_from=where,
         n_imported=sum(1 for _, assay in sheet.samples if assay in imported),
     )
@@ -159,6 +167,11 @@ def benchmarks(sheet: Sheet) -> list[tuple[str, Path, int]]:
         path = Path(f"benchmarks/classify_reads/{assay}/{sample}.tsv")
         if account.exists() and path.exists():
             found.append(("classify_reads", path, json.loads(account.read_text())["raw"] or 0))
+        account = Path(f"results/function/{assay}/{sample}.genes.json")
+        path = Path(f"benchmarks/search_genes/{assay}/{sample}.tsv")
+        if account.exists() and path.exists():
+            searched = json.loads(account.read_text()).get("fragments", 0)
+            found.append(("search_genes", path, searched))
     return found
 
 

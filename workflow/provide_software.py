@@ -69,7 +69,14 @@ def make_environment(solver: str | None, environments: list[str]) -> None:
 
 
 def install_missing(tools: list[dict[str, str]]) -> None:
-    missing = [tool for tool in tools if not shutil.which(tool["command"])]
+    absent = [tool for tool in tools if not shutil.which(tool["command"])]
+    missing = [tool for tool in absent if tool["needed"] == "always"]
+    for tool in absent:
+        if tool not in missing:
+            print(
+                f"{tool['command']} is not there; only runs with {tool['needed']} need it: "
+                f"sudo apt-get install {tool['debian_package']}"
+            )
     if not missing:
         return
     packages = sorted({tool["debian_package"] for tool in missing})

@@ -16,6 +16,7 @@ Reads to tables
 - minimisers, sensitivity       taxa seen in too few places; what other settings would have given
 - kmer_distribution             what re-estimation must know of a database
 - tables, contaminants          counts by rank; what negative controls tell of them
+- proteins, gene_search, genes  marker proteins; reads that fit them; copies per genome
 - ledger, cohort                where every fragment went; the samples of a run
 
 Tables to results

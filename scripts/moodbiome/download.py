@@ -207,6 +207,21 @@ def read_text(
     DownloadError
         As `download`, and if the text is longer than 32 MiB or not UTF-8.
     """
+    return read_page(url, retries=retries, backoff=backoff, timeout=timeout, say=say, sleep=sleep)[
+        0
+    ]
+
+
+def read_page(
+    url: str,
+    *,
+    retries: int = RETRIES,
+    backoff: float = BACKOFF_SECONDS,
+    timeout: float = TIMEOUT_SECONDS,
+    say: Say | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> tuple[str, dict[str, str]]:
+    """As `read_text`, with the headers of the answer: their names are in lower case."""
     patience = _Patience(url, retries, backoff, say, sleep)
     while True:
         try:
@@ -220,7 +235,8 @@ def read_text(
                 length = _length(response)
                 if length is not None and len(content) < length:
                     raise _Broken(f"broke off after {len(content)} of {length} bytes")
-                return content.decode()
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return content.decode(), headers
         except UnicodeDecodeError:
             raise DownloadError(f"{url}: the answer is not text; check the address") from None
         except _Broken as error:

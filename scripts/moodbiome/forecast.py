@@ -15,6 +15,8 @@ from typing import Any
 # a database of some MB; a human-sized host index slows cleaning two- to threefold. A run folder's
 # own benchmarks replace them.
 DEFAULT_RATES = {"check_reads": 3.0, "clean_reads": 22.0, "classify_reads": 9.0}
+# Only where a protein set is given: 8,000 proteins, DIAMOND's sensitive mode (docs/genes.md).
+GENE_RATES = {"search_genes": 140.0}
 # What remains is per cohort: tables, tests, report.
 COHORT_SECONDS, SECONDS_A_SAMPLE = 40.0, 0.7
 SECONDS_A_JOB = 0.4

@@ -453,7 +453,7 @@ def measure_modules(
     definitions : Definitions
     thresholds : Thresholds, optional
     detection_limits : DataFrame of shape (n_families, n_samples), optional
-        Copies per genome that one fragment gives; without them no step can be missing for want of
+        Copies per genome that one read gives; without them no step can be missing for want of
         depth.
     fragments : DataFrame of shape (n_families, n_samples), optional
         Fragments behind `genes`; with `detection_limits` they give the intervals.
@@ -514,10 +514,12 @@ def measure_modules(
     low, high = np.full_like(abundance, np.nan), np.full_like(abundance, np.nan)
     if fragments is not None and detection_limits is not None:
         counts = _aligned(fragments, plan.families, samples)
+        # Of a family with fragments its own mean: both mates of a pair may have a part in it.
+        per_fragment = np.divide(values, counts, out=limits.copy(), where=counts > 0)
         for column, sample in enumerate(samples):
             random = np.random.default_rng([seed, *f"modules of {sample}".encode()])
             known = np.nan_to_num(counts[:, column, None]) + 0.5
-            drawn = random.gamma(known, size=(len(counts), draws)) * limits[:, column, None]
+            drawn = random.gamma(known, size=(len(counts), draws)) * per_fragment[:, column, None]
             drawn[np.isnan(counts[:, column])] = np.nan
             of_draws, _ = _module_abundance(plan, _step_values(plan, drawn)[0])
             bounds = np.quantile(of_draws, [0.025, 0.975], axis=1)

@@ -15,6 +15,7 @@ from moodbiome.faults import Fault, NotRun, suggestion
 from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
 from moodbiome.measures import covariate_faults, measure_faults
+from moodbiome.proteins import protein_faults, read_families
 from moodbiome.sheet import Sheet
 from moodbiome.strains import panel_organisms, panel_species, read_strains, strain_faults
 from moodbiome.visits import intake_faults, visit_faults
@@ -112,6 +113,7 @@ def check_against_sheet(
         table = Path(settings["psychobiotics"]["strains"])
         strains = strain_faults(table, panel_species(crosswalk))
         faults += strains
+    faults += _protein_faults(settings["function"], sequenced, folder)
     for section in ("diversity", "statistics"):
         rank = settings[section]["rank"]
         if rank not in settings["tables"]["ranks"]:
@@ -319,6 +321,33 @@ def _tree_faults(tree: str) -> list[Fault]:
     except ValueError as error:
         return [Fault(place, str(error), "give a rooted tree with branch lengths")]
     return []
+
+
+def _protein_faults(
+    function: Mapping[str, Any], sequenced: Collection[str], folder: Path
+) -> list[Fault]:
+    """What is wrong with the set of proteins that reads are searched against."""
+    place, proteins = "config: function.proteins", function["proteins"]
+    fasta, table = proteins["fasta"], proteins["table"]
+    if not (fasta or table or proteins["fetch"]):
+        return []
+    if proteins["fetch"] and (fasta or table):
+        return [Fault(place, "fetch and a set of your own are set", "set one of them")]
+    if not proteins["fetch"] and not (fasta and table):
+        lacking = "table" if fasta else "fasta"
+        return [Fault(f"{place}.{lacking}", "is empty", "a set is a FASTA file and its table")]
+    if "shotgun" not in sequenced:
+        problem = "is set, but the sheet gives no shotgun reads"
+        return [Fault(place, problem, "leave it empty: only shotgun reads hold genes of proteins")]
+    if function["import"]["shotgun"]["table"]:
+        problem = "is set, and so is function.import.shotgun.table"
+        return [Fault(place, problem, "set one of them: both give the gene families of shotgun")]
+    if not proteins["fetch"]:
+        return protein_faults(Path(fasta), Path(table))
+    families = Path(proteins["families"] or folder / "function/families.tsv")
+    if not families.is_file():
+        return [Fault(f"{place}.families", f"no file {str(families)!r}", "correct the path")]
+    return read_families(families)[1]
 
 
 def _trials_faults(trials: str) -> list[Fault]:

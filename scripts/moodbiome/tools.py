@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -22,7 +22,12 @@ class ToolError(RuntimeError):
     """A tool failed, or its own count is not what went in."""
 
 
-def run_pipe(commands: Sequence[Sequence[str]], log: Path, stdout: Path | None = None) -> str:
+def run_pipe(
+    commands: Sequence[Sequence[str]],
+    log: Path,
+    stdout: Path | None = None,
+    feed: Iterable[bytes] | None = None,
+) -> str:
     """Run commands as one pipe and return what they wrote to standard error.
 
     Parameters
@@ -33,6 +38,8 @@ def run_pipe(commands: Sequence[Sequence[str]], log: Path, stdout: Path | None =
         Receives the command line and all standard error, appended.
     stdout
         File for the last command's output; the log otherwise.
+    feed
+        What the first command reads, in pieces; nothing otherwise.
 
     Raises
     ------
@@ -50,15 +57,18 @@ def run_pipe(commands: Sequence[Sequence[str]], log: Path, stdout: Path | None =
         try:
             for command in commands:
                 last = len(processes) == len(commands) - 1
-                feed = processes[-1].stdout if processes else subprocess.DEVNULL
+                first = subprocess.DEVNULL if feed is None else subprocess.PIPE
+                source = processes[-1].stdout if processes else first
                 out = sink if last else subprocess.PIPE
                 process = subprocess.Popen(
-                    command, stdin=feed, stdout=out, stderr=messages, env={**_QUIET, **os.environ}
+                    command, stdin=source, stdout=out, stderr=messages, env={**_QUIET, **os.environ}
                 )
                 processes.append(process)
-                if len(processes) > 1 and feed is not subprocess.DEVNULL:
+                if len(processes) > 1:
                     # Ours must be closed, or the forerunner never learns that its reader is gone.
-                    feed.close()  # type: ignore[union-attr]
+                    source.close()  # type: ignore[union-attr]
+            if feed is not None:
+                _write_all(feed, processes)
             codes = [process.wait() for process in processes]
         except FileNotFoundError as error:
             for process in processes:
@@ -77,6 +87,21 @@ def run_pipe(commands: Sequence[Sequence[str]], log: Path, stdout: Path | None =
         tail = "\n".join([*full, *lines[-5:]])
         raise ToolError(f"{which}; its last words in {log}:\n{tail}")
     return said
+
+
+def _write_all(feed: Iterable[bytes], processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Give the first process all it is to read; one that ends before is told by its code."""
+    sink = processes[0].stdin
+    assert sink is not None
+    try:
+        with contextlib.suppress(BrokenPipeError), sink:
+            for piece in feed:
+                sink.write(piece)
+    except BaseException:
+        for process in processes:
+            process.kill()
+            process.wait()
+        raise
 
 
 def not_written_whole(file: Path, tool: str) -> ToolError:

@@ -116,6 +116,12 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
             ["age", "bmmi"],
             "evaluate.covariates: 'bmmi' is neither a column of the sheet nor a field of the",
         ),
+        (
+            "function.proteins.fasta",
+            "set.faa",
+            "function.proteins.table: is empty; a set is a FASTA file and its table",
+        ),
+        ("function.proteins.table", "set.tsv", "function.proteins.fasta: is empty; a set is"),
         ("statistics.formula", "~ group + agee", "no column 'agee'; did you mean 'age'?"),
         ("statistics.formula", "~ log(bmi)", "no column 'bmi'; Columns are: group, age"),
     ],
@@ -123,6 +129,41 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
 def test_what_is_named_and_not_there_is_a_fault(settings, sheet, key, value, said):
     change(settings, key, value)
     assert said in "\n".join(map(str, check_against_sheet(settings, sheet, CONFIG)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"fasta": "nil.faa", "table": "samples.tsv"},
+            "proteins.fasta: no file 'nil.faa'; correct",
+        ),
+        ({"fasta": "host.fna", "table": "samples.tsv"}, "samples.tsv: has no column 'accession'"),
+        (
+            {"fasta": "host.fna", "table": "samples.tsv", "fetch": True},
+            "function.proteins: fetch and a set of your own are set; set one of them",
+        ),
+        ({"fetch": True, "families": "nil.tsv"}, "proteins.families: no file 'nil.tsv'; correct"),
+        ({"fetch": True, "families": "samples.tsv"}, "samples.tsv: has no column 'ko'; columns"),
+    ],
+)
+def test_a_protein_set_at_fault_is_named(settings, sheet, changes, said):
+    settings["function"]["proteins"] |= changes
+    assert said in "\n".join(map(str, check_against_sheet(settings, sheet, CONFIG)))
+
+
+def test_gene_families_come_from_reads_or_from_a_table(settings, sheet):
+    settings["function"]["proteins"]["fetch"] = True
+    settings["function"]["import"]["shotgun"]["table"] = "ko.tsv"
+    said = "\n".join(map(str, check_against_sheet(settings, sheet, CONFIG)))
+    assert "proteins: is set, and so is function.import.shotgun.table; set one of them" in said
+
+
+def test_genes_of_proteins_need_shotgun_reads(settings, sheet):
+    settings["function"]["proteins"]["fetch"] = True
+    assert check_against_sheet(settings, sheet, CONFIG) == []
+    (fault,) = check_against_sheet(settings, sheet, CONFIG, imported=["shotgun"])
+    assert "function.proteins: is set, but the sheet gives no shotgun reads" in str(fault)
 
 
 def test_a_database_without_distribution_is_a_fault_only_for_re_estimation(

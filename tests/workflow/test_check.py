@@ -19,7 +19,7 @@ def check(folder, *arguments):
 
 
 @pytest.mark.parametrize(
-    "given", ["database and files", "genomes", "accession", "strains", "trained model"]
+    "given", ["database and files", "genomes", "accession", "strains", "trained model", "genes"]
 )
 def test_the_forecast_counts_the_jobs_that_the_plan_has(folder, given):
     if given == "genomes":
@@ -43,6 +43,8 @@ def test_the_forecast_counts_the_jobs_that_the_plan_has(folder, given):
         row = "X\tbifidobacterium_breve\tx.fna\ty.fna"
         (folder / "strains.tsv").write_text(f"strain\tspecies\tgenome\tdecoys\n{row}\n")
         change_settings(folder, psychobiotics={"strains": "strains.tsv"})
+    elif given == "genes":
+        change_settings(folder, function={"proteins": {"fetch": True}})
     expected = json.loads(check(folder, "--json").stdout)
     assert expected["faults"] == []
     planned = snakemake(folder, "--dry-run").stdout

@@ -17,7 +17,7 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
     written = set()
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         written |= set(re.findall(r"^ *rule (\w+):", path.read_text(), re.MULTILINE))
-    # Files and a database are given here; MultiQC, studies, trials and strains are optional.
+    # Files and a database are given here; MultiQC, studies, trials, strains and genes are optional.
     optional = {
         "fetch_reads",
         "fetch_database",
@@ -30,6 +30,10 @@ def test_the_minimal_run_plans_every_rule_of_the_story(folder):
         "model_longitudinal",
         "import_tables",
         "search_strains",
+        "fetch_proteins",
+        "build_protein_database",
+        "search_genes",
+        "measure_genes",
         "check_intake",
         "import_functions",
         "measure_modules",

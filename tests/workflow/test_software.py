@@ -104,6 +104,13 @@ def test_without_any_way_the_message_has_the_command(tmp_path, commands):
     )
 
 
+def test_a_tool_that_few_runs_need_is_named_and_not_asked_for(tmp_path, commands):
+    commands(*[tool for tool in TOOLS if tool != "diamond"])
+    answer, said = provide(tmp_path)
+    assert answer == "path"
+    assert "diamond is not there; only runs with function.proteins need it: sudo apt-get" in said
+
+
 def test_a_failed_installation_is_said(tmp_path, commands):
     commands("sudo", "apt-get", code=100)
     answer, said = provide(tmp_path)

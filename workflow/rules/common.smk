@@ -53,7 +53,12 @@ IMPORTS = imported_tables(config)
 SEQUENCED = [assay for assay in ASSAYS if assay not in IMPORTS]
 IMPORTED = [assay for assay in ASSAYS if assay in IMPORTS]
 RUNS = [unit for unit in sheet.units if unit.assay in SEQUENCED]
-TOOL_ENVIRONMENTS = ["reads", "profile"] if RUNS else []
+# The protein set that shotgun reads are searched against: given, or fetched.
+PROTEINS = config["function"]["proteins"]
+PROTEIN_FASTA = PROTEINS["fasta"] or "resources/proteins/proteins.faa"
+PROTEIN_TABLE = PROTEINS["table"] or "resources/proteins/proteins.tsv"
+GENES = bool(PROTEINS["fasta"] or PROTEINS["fetch"])
+TOOL_ENVIRONMENTS = (["reads", "profile"] if RUNS else []) + (["genes"] if GENES else [])
 RANKS = config["tables"]["ranks"]
 FORMULA = model_of(
     config["statistics"]["formula"], config["cohort"]["group"], config["cohort"]["subject"]

@@ -1,9 +1,10 @@
-"""Tables of gene families -> gut-brain modules of each sample, and what goes with them."""
+"""Gene families, searched or given -> gut-brain modules of each sample, and what goes with them."""
 
 FUNCTION_IMPORTS = imported_functions(config)
-# Assays with a table of gene families; without any, no modules are measured.
-FUNCTION_ASSAYS = [assay for assay in ASSAYS if assay in FUNCTION_IMPORTS]
-FUNCTION_IMPORTED = [assay for assay in FUNCTION_ASSAYS if assay in FUNCTION_IMPORTS]
+# Assays with gene families, of which a table is given or whose reads are searched for them.
+FUNCTION_IMPORTED = [assay for assay in ASSAYS if assay in FUNCTION_IMPORTS]
+FUNCTION_SEARCHED = ["shotgun"] if GENES else []
+FUNCTION_ASSAYS = sorted([*FUNCTION_IMPORTED, *FUNCTION_SEARCHED])
 FUNCTION, MODULE_STATISTICS = [], []
 if FUNCTION_ASSAYS:
     FUNCTION = expand("results/function/{name}.tsv", name=["modules", "steps", "not_run"])
@@ -57,15 +58,9 @@ if FUNCTION_ASSAYS:
             genes=expand("results/function/{assay}.genes.tsv", assay=FUNCTION_ASSAYS),
             accounts=expand("results/function/{assay}.import.tsv", assay=FUNCTION_IMPORTED),
             fingerprints=expand("results/provenance/function.{assay}.json", assay=FUNCTION_IMPORTED),
-            limits=expand(
-                "results/function/{assay}.detection_limits.tsv",
-                assay=sorted(set(FUNCTION_ASSAYS) - set(FUNCTION_IMPORTED)),
-            ),
-            fragments=expand(
-                "results/function/{assay}.gene_counts.tsv",
-                assay=sorted(set(FUNCTION_ASSAYS) - set(FUNCTION_IMPORTED)),
-            ),
-            status="results/tables/sample_status.tsv",
+            limits=expand("results/function/{assay}.detection_limits.tsv", assay=FUNCTION_SEARCHED),
+            fragments=expand("results/function/{assay}.gene_counts.tsv", assay=FUNCTION_SEARCHED),
+            searches=expand("results/function/{assay}.gene_search.tsv", assay=FUNCTION_SEARCHED),
             modules=MODULES,
             steps=MODULE_STEPS,
             more=config["function"]["modules"],

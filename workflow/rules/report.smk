@@ -52,6 +52,18 @@ ANALYSES = [
     "results/statistics/group_sensitivity.tsv",
     "results/statistics/measures_not_run.tsv",
     *MODULE_STATISTICS,
+    *(
+        [
+            "results/function/shotgun.genes.tsv",
+            "results/function/shotgun.detection_limits.tsv",
+            "results/function/shotgun.gene_counts.tsv",
+            "results/function/shotgun.gene_intervals.tsv",
+            "results/function/shotgun.gene_search.tsv",
+            "results/function/genes_not_run.tsv",
+        ]
+        if GENES
+        else []
+    ),
 ]
 PAGES = [
     "results/report/cohort.html",
@@ -70,7 +82,7 @@ rule record_software:
     log:
         "logs/record_software/{environment}.log",
     wildcard_constraints:
-        environment="reads|profile",
+        environment="reads|profile|genes",
     conda:
         "../../envs/{environment}.yaml"
     params:
@@ -180,6 +192,7 @@ rule record_provenance:
         databases=expand("results/provenance/database.{assay}.json", assay=SEQUENCED),
         imports=expand("results/provenance/import.{assay}.json", assay=IMPORTED),
         functions=expand("results/provenance/function.{assay}.json", assay=FUNCTION_IMPORTED),
+        proteins="results/provenance/proteins.json" if GENES else [],
         sheet=config["samples"],
         taxa=EVIDENCE,
         given=[file for files in GIVEN.values() for file in files],
