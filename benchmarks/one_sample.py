@@ -174,7 +174,11 @@ def measure(
     clean = (logs / "clean_reads/shotgun/S1/L1.log").read_text()
     kraken = (logs / "classify_reads/shotgun/S1.log").read_text()
     lines = [text.splitlines()[0].removeprefix("$ ") for text in (clean, kraken)]
+    # Watched as the pipeline was, since watching takes from the same cores.
+    watch_tools = Watch(run)
+    watch_tools.start()
     tools = [processor_seconds(f"cd {run}; {line}")[0] for line in lines]
+    watch_tools.stop()
     seconds |= {"bare tools": sum(tools), "of which cleaning": tools[0]}
     return seconds, most, watch.files
 

@@ -37,11 +37,8 @@ class Report:
         default "sample", and warnings, each text ended by "; ".
     genus_counts : mapping of assay to DataFrame
         taxon_id, name, lineage, then one column a sample; rows 0 and -1 included.
-    alpha, permanova, scores, contributions, resolution, differential, power : DataFrame or None
-    alpha, permanova, scores, contributions, resolution, differential : DataFrame or None
-    measures, group_sensitivity : DataFrame or None
-    alpha, permanova, scores, contributions, resolution, indices, more_scores, \
-differential : DataFrame or None
+    alpha, permanova, scores, contributions, resolution, indices, more_scores, differential, \
+power, measures, group_sensitivity : DataFrame or None
         As written by their rules; an `assay` column, where several assays were run, gives each
         assay its own figures.
     psychobiotics : DataFrame or None
@@ -67,8 +64,6 @@ differential : DataFrame or None
         results/diversity/loadings.<metric>.tsv of all dissimilarities, with a column metric.
     depth_effects : DataFrame or None
         results/diversity/depth_effects.tsv.
-    evidence, claims, sources : DataFrame or None
-        config/evidence/taxa.tsv, claims.tsv and sources.tsv.
     longitudinal, changes, retention : DataFrame or None
         As written by their rule; None where no repeated samples were declared.
     evidence, claims, sources, other_conditions : DataFrame or None
