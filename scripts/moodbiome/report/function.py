@@ -8,7 +8,7 @@ import pandas as pd
 from moodbiome import figures
 from moodbiome.figures import plain
 from moodbiome.function_tables import INFERRED
-from moodbiome.modules import COPIES, NOT_ASSESSABLE, PRESENT
+from moodbiome.modules import ABSENT, COPIES, NOT_ASSESSABLE, PRESENT
 from moodbiome.report.content import (
     Report,
     groups_of,
@@ -50,7 +50,7 @@ def function_panels(report: Report) -> list[FunctionPanel]:
         return []
     return [
         FunctionPanel(
-            _sentences(part, assay),
+            _sentences(part, assay) + _unseen_sentences(report, part, assay),
             _module_table(report, part, assay),
             _term_table(report, assay),
             _type_table(report, assay),
@@ -87,8 +87,25 @@ def _sentences(part: pd.DataFrame, assay: str) -> list[str]:
     return said
 
 
+def _unseen_sentences(report: Report, part: pd.DataFrame, assay: str) -> list[str]:
+    """Modules that no sample shows, by whether one could have seen them."""
+    known = _compared(report, part, assay)
+    calls = known.groupby("name", sort=False)["status"].agg(set)
+    return [
+        f"{words}: {', '.join(names)}."
+        for words, names in (
+            (
+                "In no sample",
+                calls.index[[PRESENT not in call and ABSENT in call for call in calls]],
+            ),
+            ("Assessable in no sample", calls.index[[call == {NOT_ASSESSABLE} for call in calls]]),
+        )
+        if len(names)
+    ]
+
+
 def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
-    """One row a module: how many samples have it, the groups' difference, what to beware of."""
+    """One row a module that a sample has, or none can tell: the groups, what to beware of."""
     known = _compared(report, part, assay)
     definitions = report.module_definitions
     assert definitions is not None
@@ -105,6 +122,8 @@ def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
             rows.append(_row(cells, "not computable", None, "", cells["reason"]))
             continue
         is_present = (of_module["status"] == PRESENT).sum()
+        if not is_present:
+            continue
         unclear = (of_module["status"] == NOT_ASSESSABLE).sum()
         words = f"{is_present} of {len(of_module)}"
         if unclear:
@@ -113,7 +132,7 @@ def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
         median = of_module["abundance"].median()
         said = "; ".join(effects.get(cells["module"], []))
         rows.append(_row(cells, words, median, said, cells["caution"]))
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=["module", "samples", "median", "groups", "to know"])
     if not table["groups"].any():
         table = table.drop(columns="groups")
     limit = float(setting(report, "function", "min_abundance", 0.01))
@@ -130,18 +149,18 @@ def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
 def _row(
     cells: Mapping[Any, Any], samples: str, median: float | None, groups: str, caution: str
 ) -> dict[str, Any]:
-    reported = ""
     if cells["direction"]:
         mark = f" {RECALLED}" if cells["direction_certainty"] == "memory" else ""
-        reported = f"{cells['direction']}{mark} ({cells['direction_source']})"
+        reported = (
+            f"reported in depression: {cells['direction']}{mark} ({cells['direction_source']})"
+        )
+        caution = f"{reported}; {caution}" if caution else reported
     return {
         "module": cells["name"],
-        "class": cells["class"],
         "samples": samples,
         "median": median,
         "groups": groups,
-        "reported in depression": reported,
-        "caution": caution,
+        "to know": caution,
     }
 
 
