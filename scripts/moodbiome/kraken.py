@@ -271,7 +271,8 @@ class _Labels(dict[bytes, int]):
         rank, taxon, text = label.decode().split("\t")
         name = text.lstrip(" ")
         taxon_id = int(taxon) if taxon.isdecimal() and len(taxon) < _MAX_DIGITS else -1
-        if _NCBI_DOMAINS.get(taxon_id) == name and rank[:1] in ("R", "", "1", "2"):
+        is_lost = rank[:1] in ("R", "", "1", "2") and _RANK.fullmatch(rank)
+        if is_lost and _NCBI_DOMAINS.get(taxon_id) == name:
             rank = "D"
         row = len(self)
         if row == len(self.rows):

@@ -156,6 +156,7 @@ def replace_line(text, line, old, new):
         (3, " 70.00", " 70.10", "line 3: 70.10 % is written, but 14 of 20 .* are 70.00 %"),
         (3, " 70.00", "   nan", "line 3: nan % is written"),
         (3, "\tR1\t", "\tX\t", "line 3: rank code 'X' is none of"),
+        (4, "\tD\t", "\tR1x\t", "line 4: rank code 'R1x' is none of"),
         (3, "\tR1\t", "\tU\t", "line 3: unclassified stands here"),
         (1, "\t5\t5\t", "\t5\t4\t", "line 1: unclassified counts 5 in column 2 but 4"),
         (5, "      T", "        T", "line 5: 'Terrabacteria group' has an indent of 8 .* most 6"),
