@@ -21,14 +21,17 @@ unit = params.settings["unit"]
 definitions, faults = read_definitions(
     Path(snake_in.modules), Path(snake_in.steps), [Path(file) for file in snake_in.more]
 )
-table, of_table = read_function_table(path, params.samples, unit)
+single_copy = read_single_copy(Path(snake_in.single_copy))
+table, of_table = read_function_table(
+    path, params.samples, unit, single_copy, params.min_single_copy
+)
 if definitions is None or table is None:
     raise SystemExit(as_message(faults + of_table))
 
 genes, account = as_copies(
     table,
     unit,
-    read_single_copy(Path(snake_in.single_copy)),
+    single_copy,
     [family for family in definitions.families if KO.fullmatch(family)],
     params.samples,
     min_single_copy=params.min_single_copy,

@@ -10,6 +10,7 @@ from moodbiome.faults import as_message
 from moodbiome.modules import (
     COLUMNS,
     COPIES,
+    RPK,
     STEP_RESULT_COLUMNS,
     Thresholds,
     measure_modules,
@@ -60,6 +61,7 @@ for assay, path in zip(params.assays, snake_in.genes, strict=True):
             said.append(
                 f"the table has too few single-copy families to count genomes: abundances stay in "
                 f"{unit}, any amount above 0 counts as detected"
+                + ("; they scale with depth, and are not tested" if unit == RPK else "")
             )
     genes = families(path)
     modules, of_steps = measure_modules(
@@ -82,7 +84,8 @@ for assay, path in zip(params.assays, snake_in.genes, strict=True):
         left_out("function", {sample: reasons.get(sample) or "not measured" for sample in without}),
     ]
 for assay in params.without:
-    reason = f"no gene families: give a table of them in function.import.{assay}"
+    ways = "proteins to search the reads for (function.proteins), or " * (assay == "shotgun")
+    reason = f"no gene families: give {ways}a table of them in function.import.{assay}"
     notes[assay] = [pd.DataFrame([("function", reason)], columns=["analysis", "reason"])]
 
 write_by_assay(found, output.modules, ["assay", *COLUMNS[:2], "name", *COLUMNS[2:]])

@@ -100,7 +100,10 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
 
     if functions is not None and assay in set(functions["assay"]):
         rows = (functions["assay"] == assay) & functions["sample"].isin(usable.index)
-        values, without = log2_abundance(functions[rows], params.min_prevalence)
+        try:
+            values, without = log2_abundance(functions[rows], params.min_prevalence)
+        except NotRun as error:
+            values, without = pd.DataFrame(), [error.reason]
         reasons_of = [("longitudinal", f"modules: {reason}") for reason in without]
         notes[assay].append(pd.DataFrame(reasons_of, columns=["analysis", "reason"]))
         if not values.empty:

@@ -41,6 +41,8 @@ _UNIT_OF_SUFFIX = {"rpk": "rpk", "rpks": "rpk", "cpm": "cpm", "relab": "relative
 _FIRST_HUMANN = ("gene family", "# gene family", "geneid")
 _DESCRIPTIONS = ("description", "name", "definition", "taxonomy", "ko_name", "gene", "metadata")
 _MOST_NAMED = 5
+# The median family of one copy of any community, with room for families that a tool finds half of.
+_ONE_COPY = (0.3, 3.0)
 
 _UNREADABLE = (
     *(OSError, EOFError, KeyError, TypeError, ValueError, csv.Error, zlib.error),
@@ -85,7 +87,11 @@ class FunctionTable:
 
 
 def read_function_table(
-    path: Path, samples: Collection[str], unit: str
+    path: Path,
+    samples: Collection[str],
+    unit: str,
+    single_copy: Sequence[str] = (),
+    min_single_copy: int = 10,
 ) -> tuple[FunctionTable | None, list[Fault]]:
     """Read a table of KO by sample, and find everything wrong with it.
 
@@ -97,6 +103,10 @@ def read_function_table(
         Of the sheet, with this assay. The table may lack some, and may have no other.
     unit
         One of `UNITS`, as the settings say.
+    single_copy
+        KO of universal single-copy genes: in copies per genome, a genome has one of each.
+    min_single_copy
+        Of these, rows that a table must have to be held against that.
 
     Returns
     -------
@@ -119,6 +129,10 @@ def read_function_table(
     ends = [match[1] for name in columns if (match := _SUFFIX.search(name))]
     suffixes = {end.lower() for end in ends if end}
     cells = cells.set_axis([_SUFFIX.sub("", name) for name in columns], axis="columns")
+    for sample in cells.columns[cells.columns.duplicated()].unique():
+        same = [name for name in columns if _SUFFIX.sub("", name) == sample]
+        problem = f"has columns {_listed(map(repr, same))}, which are one sample, {sample!r}"
+        faults.append(Fault(place, problem, "keep the one with the unit of the settings"))
     is_humann = first.lower() in _FIRST_HUMANN or bool(suffixes)
     if is_humann or any(label.split("|")[0] in ("UNMAPPED", "UNGROUPED") for label in labels):
         form = form.replace(GENERIC, HUMANN)
@@ -165,7 +179,35 @@ def read_function_table(
         n_other=len(labels) - len(wanted) - sum(is_part),
         n_stratified=sum(is_part),
     )
-    return table, []
+    if unit == "copies_per_genome":
+        faults = _copies_faults(table.amounts, single_copy, min_single_copy, place)
+    return (None if faults else table), faults
+
+
+def _copies_faults(
+    amounts: pd.DataFrame, single_copy: Sequence[str], min_single_copy: int, name: str
+) -> list[Fault]:
+    """Samples whose families that every genome has once are far from one copy."""
+    universal = amounts[amounts.index.isin(single_copy)]
+    if len(universal) < min_single_copy:
+        return []
+    median = universal.median()[_most_found(universal)]
+    off = median[~median.between(*_ONE_COPY)]
+    if off.empty:
+        return []
+    listed = _listed(f"{sample} ({value:.3g})" for sample, value in off.items())
+    low, high = _ONE_COPY
+    problem = (
+        f"is not in copies per genome: the median of its {len(universal)} single-copy families "
+        f"is not within {low:g} to {high:g} in {listed}"
+    )
+    mend = "correct the unit in function.import (rpk, cpm or relative)"
+    return [Fault(name, problem, mend)]
+
+
+def _most_found(universal: pd.DataFrame) -> pd.Series:
+    """Samples in which more than half of some families are above 0: their median is a measure."""
+    return 2 * (universal > 0).sum() > universal.notna().sum()
 
 
 def _total(numbers: pd.DataFrame, rows: list[int]) -> pd.Series:
@@ -297,15 +339,17 @@ def as_copies(
     samples : sequence of str
         Samples to be given, in order.
     min_single_copy : int
-        Single-copy KO that a table, and then each sample, must have.
+        Single-copy KO of which a table must have a row, and each sample a number.
     absent_is_zero : bool
         Whether a KO without a row was looked for and not found.
 
     Returns
     -------
     genes : DataFrame of shape (n_wanted, n_samples)
-        Indexed by KO: over the sample's median of the single-copy KO that it has, if the unit is
-        not copies per genome already; in the table's own unit where the table has too few of them.
+        Indexed by KO: over the sample's median of the table's single-copy KO, zeros among them, if
+        the unit is not copies per genome already; in the table's own unit where the table has too
+        few of them. A sample in which half of them or more are 0 is not measured: their median
+        would be 0, and that of the others grows the less was sequenced.
     account : DataFrame
         One row a sample, columns `ACCOUNT_COLUMNS`: ``status`` is ``ok`` or ``not_measured``.
 
@@ -322,10 +366,10 @@ def as_copies(
     amounts = table.amounts
     universal = amounts.reindex(index=[ko for ko in single_copy if ko in amounts.index])
     universal = universal.reindex(columns=list(samples))
-    found = universal.where(universal > 0)
-    number, median = found.count(), found.median()
+    number, median = (universal > 0).sum(), universal.median()
+    has_enough = len(universal) >= min_single_copy
     is_normalised = unit == "copies_per_genome"
-    can_be = not is_normalised and len(universal) >= min_single_copy
+    can_be = not is_normalised and has_enough
     genes = amounts.reindex(index=list(wanted), columns=list(samples))
     if absent_is_zero:
         genes[~genes.index.isin(amounts.index)] = 0.0
@@ -334,11 +378,15 @@ def as_copies(
     any_number = amounts.reindex(columns=list(samples)).fillna(0).sum() > 0
     reason[~any_number.to_numpy()] = "the function table has nothing but zeros for it"
     reason[~is_there] = "the function table does not have it"
+    if has_enough:
+        known = universal.count()
+        said = number.astype(str) + " of " + known.astype(str)
+        said += " single-copy families are above 0: their median is no measure of the genomes"
+        reason = reason.mask(~_most_found(universal) & (reason == ""), said)
+        few = known.astype(str) + f" single-copy families, {min_single_copy} needed"
+        reason = reason.mask((known < min_single_copy) & is_there & any_number, few)
     if can_be:
         genes = genes / median
-        few = (number < min_single_copy) & (reason == "")
-        said = number.astype(str) + f" single-copy families, {min_single_copy} needed"
-        reason = reason.mask(few, said)
     genes.loc[:, (reason != "").to_numpy()] = np.nan
     account = pd.DataFrame(
         {

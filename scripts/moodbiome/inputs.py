@@ -82,7 +82,7 @@ def check_inputs(
     against += [] if faults else train_faults(settings, with_conda)
     if with_tables and sheet.units and not of_metadata:
         against += _table_faults(settings, sheet, imported)
-        against += _function_faults(settings, sheet)
+        against += _function_faults(settings, sheet, folder)
     return sheet, [*faults, *of_sheet, *of_metadata, *against], warnings
 
 
@@ -112,11 +112,11 @@ def _table_faults(
     return faults
 
 
-def _function_faults(settings: Mapping[str, Any], sheet: Sheet) -> list[Fault]:
+def _function_faults(settings: Mapping[str, Any], sheet: Sheet, folder: Path) -> list[Fault]:
     """What is wrong with the imported tables of gene families."""
     faults = []
     for assay, path in imported_functions(settings).items():
-        from moodbiome.function_tables import read_function_table
+        from moodbiome.function_tables import read_function_table, read_single_copy
 
         samples = [sample for sample, of_assay in sheet.samples if of_assay == assay]
         if not samples:
@@ -124,5 +124,7 @@ def _function_faults(settings: Mapping[str, Any], sheet: Sheet) -> list[Fault]:
             faults.append(Fault(f"config: function.import.{assay}", "no sample has it", mend))
             continue
         unit = settings["function"]["import"][assay]["unit"]
-        faults += read_function_table(path, samples, unit)[1]
+        single_copy = read_single_copy(folder / "function/single_copy.tsv")
+        least = settings["function"]["min_single_copy"]
+        faults += read_function_table(path, samples, unit, single_copy, least)[1]
     return faults

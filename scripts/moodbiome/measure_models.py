@@ -182,7 +182,7 @@ def function_features(
     Raises
     ------
     NotRun
-        If no module can be compared.
+        If no module can be compared, or none is in a unit that can be.
     """
     values, left_out = log2_abundance(modules, min_prevalence)
     if values.empty:

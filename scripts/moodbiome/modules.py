@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moodbiome.faults import Fault, suggestion
+from moodbiome.faults import Fault, NotRun, suggestion
 
 MODULE_COLUMNS = (
     *("module", "name", "class", "role", "gbm", "computable", "reason", "direction"),
@@ -39,6 +39,8 @@ OWN_CLASS = "modules of your own"
 
 KO = re.compile(r"K\d{5}")
 _OTHER_FAMILY = re.compile(r"[A-Za-z]+:[A-Za-z0-9._-]+")
+# Of orthologous groups and TIGRFAMs, which omixer's own modules name beside KO.
+_BLOCK_FAMILY = re.compile(r"K\d{5}|[A-Z0-9]*[CN]OG\d+|TIGR\d+")
 _MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _END = "///"
 
@@ -47,15 +49,21 @@ NOT_ASSESSABLE, NOT_COMPUTABLE = "not_assessable", "not_computable"
 STATUSES = (PRESENT, ABSENT, NOT_ASSESSABLE, NOT_COMPUTABLE)
 
 COPIES = "copies per genome"
+RPK = "rpk"
+"""Unit of a table that could not be brought to copies per genome, and grows with depth."""
 
 COLUMNS = (
     *("sample", "module", "abundance", "low", "high", "abundance_minimum", "coverage"),
-    *("assessable", "steps", "status", "reason"),
+    *("assessable", "steps", "partial_steps", "status", "reason"),
 )
 STEP_RESULT_COLUMNS = (
     *("sample", "module", "step", "abundance", "detection_limit", "detected", "alternatives"),
     "alternatives_assessable",
 )
+
+# Fragments to be expected so that 95 % of samples have one: -ln(0.05).
+_EXPECTED_FRAGMENTS = 3.0
+_MATES = 2.0
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -96,11 +104,15 @@ class Thresholds(NamedTuple):
         Copies per genome from which a step is detected, and which a sample must have been able to
         show before a step counts as missing. Not used with other units: there any amount above 0
         is detected.
+    min_fragments : int
+        Fragments that a step must have to be detected, where they are known. A single one may be
+        a chance hit, and where one is enough for `min_abundance` it calls a module of one gene.
     """
 
     min_assessable: float = 0.5
     min_coverage: float = 0.66
     min_abundance: float = 0.01
+    min_fragments: int = 2
 
 
 def read_definitions(
@@ -212,15 +224,18 @@ def _step_faults(steps: pd.DataFrame, name: str) -> list[Fault]:
             faults.append(Fault(f"{place} 'family'", f"is {family!r}", mend))
         first, row = seen.setdefault((module, step, family), (alternative, number))
         if row != number:
-            problem = f"{family} stands in step {step!r} of {module!r} already (row {row})"
-            mend = "keep one: its copies would count twice"
-            if first == alternative:
-                mend = "keep one"
-            faults.append(Fault(f"{name}, row {number}", problem, mend))
+            step_words = f"step {step!r} of {module!r}"
+            is_same = first == alternative
+            faults.append(_twice(f"{name}, row {number}", family, step_words, row, is_same))
         if required.setdefault((module, step), needed) != needed:
             problem = f"differs from the other rows of step {step!r} of {module!r}"
             faults.append(Fault(f"{place} 'required'", problem, "write the same in all of them"))
     return faults
+
+
+def _twice(place: str, family: str, step: str, row: int, is_same_alternative: bool) -> Fault:
+    mend = "keep one" if is_same_alternative else "keep one: its copies would count twice"
+    return Fault(place, f"{family} stands in {step} already (row {row})", mend)
 
 
 def _module_faults(
@@ -328,18 +343,36 @@ def _of_blocks(
             names[module] = name or module
             continue
         n_steps += 1
+        step = f"step_{n_steps}"
+        seen: dict[str, int] = {}
         for alternative, cell in enumerate(line.rstrip("\r\n").strip("\t").split("\t"), 1):
-            families = [family.strip() for family in cell.split(",")]
+            families = [_block_family(family) for family in cell.split(",")]
             if not all(families) or any(" " in family for family in families):
                 mend = "part alternatives by one tab and members of one by a comma"
                 faults.append(Fault(place, f"{cell!r} is no list of gene families", mend))
-            rows += [(module, f"step_{n_steps}", alternative, family) for family in families]
+                continue
+            for family in families:
+                if not (_BLOCK_FAMILY.fullmatch(family) or _OTHER_FAMILY.fullmatch(family)):
+                    mend = "write K and five digits, or an id of COG, NOG or TIGR, or CATALOGUE:id"
+                    faults.append(Fault(place, f"{family!r} is no gene family", mend))
+                if family in seen:
+                    is_same = seen[family] == alternative
+                    step_words = f"step {step!r} of {module!r}"
+                    faults.append(_twice(place, family, step_words, number, is_same))
+                seen.setdefault(family, alternative)
+            rows += [(module, step, alternative, family) for family in families]
     if faults:
         return None, None, faults
     steps = pd.DataFrame(rows, columns=list(_NEEDED)).reindex(
         columns=list(STEP_COLUMNS), fill_value=""
     )
     return _own_modules(names, file), steps.astype({"alternative": str}), []
+
+
+def _block_family(cell: str) -> str:
+    """A family's id as tables have it; those of catalogues are letter by letter as they are."""
+    text = cell.strip()
+    return text.upper() if _BLOCK_FAMILY.fullmatch(text.upper()) else text
 
 
 @dataclass(frozen=True)
@@ -401,6 +434,17 @@ def _step_limits(plan: _Plan, limits: Floats) -> Floats:
     return np.fmax.reduceat(of_alternatives, plan.steps, axis=0)
 
 
+def _reads_of_a_fragment(values: Floats, limits: Floats, counts: Floats) -> Floats:
+    """Reads that a fragment brings, by sample: both mates of a pair may have a part in a family.
+
+    `limits` are of one read, so that values over limits are reads; two where no family has any
+    fragment, and what a fragment would bring is not known.
+    """
+    reads, known = np.nansum(values / limits, axis=0), np.nansum(counts, axis=0)
+    mean = np.divide(reads, known, out=np.full_like(reads, _MATES), where=known > 0)
+    return np.clip(mean, 1.0, _MATES)
+
+
 def _module_abundance(plan: _Plan, values: Floats) -> tuple[Floats, Floats]:
     """Abundance and smallest step of each module; missing if no step is assessable."""
     found, least = [], []
@@ -456,7 +500,8 @@ def measure_modules(
         Copies per genome that one read gives; without them no step can be missing for want of
         depth.
     fragments : DataFrame of shape (n_families, n_samples), optional
-        Fragments behind `genes`; with `detection_limits` they give the intervals.
+        Fragments behind `genes`, as which a pair counts once; with `detection_limits` they give the
+        intervals.
     per_genome : bool
         Whether the unit is copies per genome.
     not_measured : mapping of str to str, optional
@@ -471,8 +516,11 @@ def measure_modules(
         One row a sample and module, columns `COLUMNS`. ``status`` is one of `STATUSES`. A module is
         ``present`` if its required steps and ``min_coverage`` of the assessable ones are detected;
         ``not_assessable`` if too few steps or not all required ones are assessable (then without
-        abundance), or if it would be present with the steps that cannot be ruled out: those with
-        a detection limit above ``min_abundance`` or with an alternative that was not measured.
+        abundance), or if it would be present with the steps that cannot be ruled out: those of
+        which fewer than 3 fragments are to be expected at ``min_abundance`` (5 % of samples would
+        have none), those with fewer than ``min_fragments``, and those with an alternative that was
+        not measured. ``partial_steps`` names the measured steps with such an alternative: their
+        abundance is a lower bound, and so is the module's.
         ``low`` and ``high`` are the 95 % interval of counting (Gamma, a prior of half a fragment),
         widened if need be to hold the abundance; noise of the genomes counted is not in it.
     steps : DataFrame
@@ -507,13 +555,19 @@ def measure_modules(
     least = limit.min_abundance * (1 - 1e-9)
     assessable = n_known > 0
     detected = step_values >= least if per_genome else step_values > 0
-    hidden = assessable & ~detected & per_genome & (step_limits > limit.min_abundance)
-    partial = assessable & ~detected & (n_known < plan.n_alternatives[:, None])
-    states = _States(assessable, detected, hidden, partial)
+    counts = None if fragments is None else _aligned(fragments, plan.families, samples)
+    few, reads = np.zeros_like(detected), np.ones(len(samples))
+    if counts is not None:
+        few = detected & (_step_values(plan, counts)[0] < limit.min_fragments)
+        detected &= ~few
+        reads = _reads_of_a_fragment(values, limits, counts)
+    unseen = per_genome & (_EXPECTED_FRAGMENTS * reads * step_limits > limit.min_abundance)
+    hidden = few | (assessable & ~detected & unseen)
+    incomplete = assessable & (n_known < plan.n_alternatives[:, None])
+    states = _States(assessable, detected, few, hidden, incomplete)
     abundance, smallest = _module_abundance(plan, step_values)
     low, high = np.full_like(abundance, np.nan), np.full_like(abundance, np.nan)
-    if fragments is not None and detection_limits is not None:
-        counts = _aligned(fragments, plan.families, samples)
+    if counts is not None and detection_limits is not None:
         # Of a family with fragments its own mean: both mates of a pair may have a part in it.
         per_fragment = np.divide(values, counts, out=limits.copy(), where=counts > 0)
         for column, sample in enumerate(samples):
@@ -558,14 +612,16 @@ def measure_modules(
 class _States(NamedTuple):
     """Of each step and sample: (n_steps, n_samples).
 
-    `hidden` steps are not detected where so little was sequenced that they could be there,
-    `partial` ones not detected where an alternative was not measured.
+    `few` steps are abundant enough, by too few fragments. `hidden` steps are these, and those not
+    detected where so little was sequenced that they could be there. Of `incomplete` ones an
+    alternative was not measured.
     """
 
     assessable: Flags
     detected: Flags
+    few: Flags
     hidden: Flags
-    partial: Flags
+    incomplete: Flags
 
 
 def _call(
@@ -579,7 +635,8 @@ def _call(
     """Coverage, status and reason of one module in each sample; whether it has an abundance."""
     rows = plan.modules[number][1]
     required, names = plan.required[rows], np.array(plan.step_names[rows], dtype=object)
-    assessable, detected, hidden, partial = (flags[rows] for flags in states)
+    assessable, detected, few, hidden, incomplete = (flags[rows] for flags in states)
+    partial = incomplete & ~detected
     is_open = hidden | partial
     n_assessable = assessable.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -598,7 +655,8 @@ def _call(
             names,
             required,
             assessable[:, column],
-            hidden[:, column],
+            few[:, column],
+            hidden[:, column] & ~few[:, column],
             partial[:, column] & ~hidden[:, column],
             limit,
         )
@@ -607,6 +665,7 @@ def _call(
             "coverage": np.where(n_assessable > 0, coverage, np.nan),
             "assessable": share,
             "steps": len(required),
+            "partial_steps": [", ".join(names[of_sample]) for of_sample in incomplete.T],
             "status": np.select(
                 [is_present, is_known & ~may_be], [PRESENT, ABSENT], NOT_ASSESSABLE
             ),
@@ -624,6 +683,7 @@ def _reason(
     names: NDArray[np.object_],
     required: Flags,
     assessable: Flags,
+    few: Flags,
     hidden: Flags,
     partial: Flags,
     limit: Thresholds,
@@ -638,6 +698,8 @@ def _reason(
         )
     if said:
         return "; ".join(said)
+    if few.any():
+        said.append(f"by fewer than {limit.min_fragments} fragments: {', '.join(names[few])}")
     if hidden.any():
         said.append(
             f"too shallow to rule out {limit.min_abundance:g} copies per genome: "
@@ -684,7 +746,8 @@ def log2_abundance(
     Parameters
     ----------
     modules : DataFrame
-        As `measure_modules` gives it, of the samples to be compared.
+        Rows of ``function/modules.tsv`` of the assay and of the samples to be compared: sample,
+        module, abundance, unit.
     min_prevalence : float
         Least share of the samples with an abundance above 0.
 
@@ -695,14 +758,24 @@ def log2_abundance(
     left_out : list of str
         Which modules are left out, and why.
 
+    Raises
+    ------
+    NotRun
+        If the abundances are in reads per kilobase: samples would differ by their depth.
+
     Examples
     --------
     >>> rows = [("S1", "a", 4.0), ("S2", "a", 0.0), ("S1", "b", 1.0), ("S2", "b", 1.0)]
     >>> table = pd.DataFrame(rows, columns=["sample", "module", "abundance"])
-    >>> values, left_out = log2_abundance(table)
+    >>> values, left_out = log2_abundance(table.assign(unit="copies per genome"))
     >>> values["a"].tolist(), left_out
     ([2.0, 1.0], ['the same in all samples: b'])
     """
+    if (modules["unit"] == RPK).any():
+        raise NotRun(
+            "in reads per kilobase, which scale with depth: give a table with single-copy KO, or "
+            "one in cpm or relative"
+        )
     order = list(dict.fromkeys(modules["module"]))
     wide = modules.pivot_table("abundance", "sample", "module", dropna=False, sort=False)
     wide = wide.reindex(index=list(dict.fromkeys(modules["sample"])), columns=order).astype(float)

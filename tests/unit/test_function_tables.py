@@ -10,6 +10,7 @@ import pytest
 from moodbiome.function_tables import (
     INFERRED,
     MEASURED,
+    FunctionTable,
     as_copies,
     read_function_table,
     read_single_copy,
@@ -136,8 +137,8 @@ def test_copies_per_genome_by_hand(tmp_path):
     genes, account = as_copies(
         table, "rpk", single, ["K00248", "K00929"], ["S1", "S2", "S3"], min_single_copy=2
     )
-    # S1: median of 4, 8 and 6; S2 of those it has, 10 and 30.
-    assert account["single_copy_median"].tolist()[:2] == [6, 20]
+    # S1: median of 4, 8 and 6; S2: of 10, 0 and 30.
+    assert account["single_copy_median"].tolist()[:2] == [6, 10]
     assert account["n_single_copy"].tolist() == [3, 2, 0]
     assert genes["S1"].tolist() == [0, 0.5]
     assert genes["S2"].tolist() == [0, 0]
@@ -155,7 +156,57 @@ def test_a_sample_with_too_few_single_copy_families_is_not_measured(tmp_path):
     table, _ = read(tmp_path, "KO\tS1\tS2\nK02945\t4\t0\nK02967\t8\t2\nK00929\t1\t1\n")
     genes, account = as_copies(table, "cpm", SINGLE, ["K00929"], SAMPLES, min_single_copy=2)
     assert genes["S2"].isna().all()
+    said = "1 of 2 single-copy families are above 0: their median is no measure of the genomes"
+    assert account["reason"].tolist() == ["", said]
+    assert account["status"].tolist() == ["ok", "not_measured"]
+    table, _ = read(tmp_path, "KO\tS1\tS2\nK02945\t4\t\nK02967\t8\t2\nK00929\t1\t1\n")
+    _, account = as_copies(table, "cpm", SINGLE, ["K00929"], SAMPLES, min_single_copy=2)
     assert account["reason"].tolist() == ["", "1 single-copy families, 2 needed"]
+
+
+@pytest.mark.parametrize("depth", [0.3, 1, 2, 20])
+def test_a_shallow_sample_is_measured_without_bias_or_not_at_all(depth):
+    """40 single-copy families and a marker, all of one copy: none may seem rarer than the others.
+
+    The median of the families above 0 gave 0.26 copies at a depth of 0.3.
+    """
+    random = np.random.default_rng(5)
+    single = read_single_copy(ROOT / "config/function/single_copy.tsv")
+    samples = [f"S{number}" for number in range(2000)]
+    counts = random.poisson(depth, size=(41, len(samples))).astype(float)
+    amounts = pd.DataFrame(counts, [*single, "K00929"], samples)
+    nothing = pd.Series(np.nan, samples)
+    table = FunctionTable("", amounts, nothing, nothing, 0, 0)
+    genes, account = as_copies(table, "rpk", single, ["K00929"], samples)
+    is_ok = (account["status"] == "ok").to_numpy()
+    assert (2 * (amounts.loc[single] > 0).sum() > 40).to_numpy().tolist() == is_ok.tolist()
+    if depth < 0.5:
+        assert is_ok.mean() < 0.01
+    else:
+        assert genes.loc["K00929"].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_copies_per_genome_are_held_against_the_single_copy_families(tmp_path):
+    rows = "K02945\t{0}\t1.1\nK02967\t{0}\t0.9\nK00929\t2\t3\n"
+    path = tmp_path / "ko.tsv"
+    path.write_text("KO\tS1\tS2\n" + rows.format(0.31))
+    _, faults = read_function_table(path, SAMPLES, "copies_per_genome", SINGLE, 2)
+    assert faults == []
+    path.write_text("KO\tS1\tS2\n" + rows.format(250))
+    table, faults = read_function_table(path, SAMPLES, "copies_per_genome", SINGLE, 2)
+    assert table is None
+    said = str(faults[0])
+    assert "ko.tsv: is not in copies per genome: the median of its 2 single-copy families" in said
+    assert "in S1 (250); correct the unit" in said
+    # A table of chosen families cannot be held against them, and another unit need not.
+    assert read_function_table(path, SAMPLES, "copies_per_genome", SINGLE, 3)[1] == []
+    assert read_function_table(path, SAMPLES, "rpk", SINGLE, 2)[1] == []
+
+
+def test_columns_of_one_sample_are_a_fault_that_names_both(tmp_path):
+    table, faults = read(tmp_path, "KO\tS1\tS1_Abundance-RPKs\tS2\nK00929\t1\t2\t3\n")
+    assert table is None
+    assert "'S1', 'S1_Abundance-RPKs', which are one sample, 'S1'" in str(faults[0])
 
 
 def test_a_table_with_too_few_single_copy_families_keeps_its_unit(tmp_path):

@@ -26,7 +26,7 @@ def write(table, path):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def trial(tmp_path_factory):
     """30 subjects at weeks 0, 4 and 10; probiotic lowers the scale by 4, raises taxon 105 and
     doubles a module."""
     folder = tmp_path_factory.mktemp("trial")
@@ -67,7 +67,7 @@ def folder(tmp_path_factory):
             sheet[["sample"]].assign(module=module, abundance=mean, name=f"name of {module}")
             for module, mean in copies.items()
         ]
-    ).assign(assay="shotgun")
+    ).assign(assay="shotgun", unit="copies per genome")
     modules["abundance"] *= np.exp(generator.normal(0, 0.1, len(modules)))
     run = SimpleNamespace(
         input=SimpleNamespace(
@@ -100,8 +100,17 @@ def folder(tmp_path_factory):
         ),
         log=[str(folder / "log")],
     )
+    model(run)
+    return folder, run
+
+
+def model(run):
     runpy.run_path(str(ROOT / "scripts/model_longitudinal.py"), {"snakemake": run})
-    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(trial):
+    return trial[0]
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +143,20 @@ def test_a_sample_without_depth_counts_for_the_scale_and_not_for_taxa(folder, ta
     assert n == of_sheet | {key: [14] for key in ("alpha", "function", "signature", "taxa")}
     notes = read_tsv(folder / "longitudinal_not_run.tsv")["reason"]
     assert "modules: without an abundance in some sample: tyramine" in set(notes)
+
+
+def test_modules_that_scale_with_depth_are_not_modelled(trial, tmp_path):
+    folder, run = trial
+    run = deepcopy(run)
+    modules = read_tsv(folder / "modules.tsv").assign(unit="rpk")
+    run.input.modules = [write(modules, tmp_path / "modules.tsv")]
+    names = vars(run.output)
+    run.output = SimpleNamespace(**{name: str(tmp_path / f"{name}.tsv") for name in names})
+    model(run)
+    effects = read_tsv(tmp_path / "effects.tsv", text=TEXT)
+    assert set(effects["family"]) == {"alpha", "markers", "scales", "signature", "taxa"}
+    notes = read_tsv(tmp_path / "not_run.tsv")["reason"].dropna()
+    assert notes.str.contains("modules: in reads per kilobase").any()
 
 
 def test_every_subject_is_in_the_changes_and_the_missing_are_named(tables):

@@ -63,6 +63,7 @@ def modules(definitions, metadata):
                 abundance = None if sample == "S0" else 0.1
             rows.append((sample, module, name, abundance, status))
     table = pd.DataFrame(rows, columns=["sample", "module", "name", "abundance", "status"])
+    table["partial_steps"] = ""
     return table.assign(assay="shotgun", unit="copies per genome", source="imported table")
 
 
@@ -174,9 +175,16 @@ def report(modules, metadata, definitions):
 
 
 def test_the_page_speaks_of_potential_and_warns(report):
-    page = render(report, COHORT)
+    modules = report.modules.copy()
+    is_one = (modules["module"] == "tryptophan_synthesis") & (modules["sample"] == "S1")
+    modules.loc[is_one, "status"] = "present"
+    modules.loc[modules["module"].isin([GAD, "clpb"]), "partial_steps"] = "decarboxylase"
+    page = render(replace(report, modules=modules), COHORT)
     said = section(page)
     assert "This is genetic potential" in said
+    # Only of modules that the table shows.
+    lower = "an alternative of a step was not measured: GABA from glutamate (decarboxylase)."
+    assert lower in said
     assert "Serotonin has no module" in said
     assert "40 of 40" in said
     assert "39 of 40; 1 not assessable" in said
@@ -195,7 +203,12 @@ def test_families_inferred_from_taxa_are_no_evidence_beside_them(report):
     table = report.modules.assign(source="inferred from taxa", unit="rpk")
     said = section(render(replace(report, modules=table), COHORT))
     assert "inferred from taxa and were not sequenced" in said
+    assert "reads per kilobase, which grow with the depth of a sample" in said
+    assert "enough of the others, in any amount above 0" in said
+    assert "0.01 copies per genome" not in said
+    said = section(render(replace(report, modules=table.assign(unit="cpm")), COHORT))
     assert "The numbers shift with the size of the genomes" in said
+    assert "depth" not in said
 
 
 def test_without_gene_families_there_is_no_section(report):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moodbiome.faults import NotRun
 from moodbiome.modules import (
     COLUMNS,
     KO,
@@ -130,12 +131,48 @@ def test_what_one_fragment_would_not_show_is_not_absent():
     assert row["status"] == "not_assessable"
     assert row["reason"] == "too shallow to rule out 0.01 copies per genome: c"
     assert row["abundance"] == 0
-    found, _ = measure(genes, detection_limits=dict.fromkeys(genes, 0.01))
-    assert found.loc["route", "status"] == "absent"
+    # With 2.9 fragments expected 5.5 % of samples have none, with 3 fewer than 5 %.
+    for limit, status in ((0.01 / 2.9, "not_assessable"), (0.01 / 3.0001, "absent")):
+        found, _ = measure(genes, detection_limits=dict.fromkeys(genes, limit))
+        assert found.loc["route", "status"] == status
     # Where the other steps are missing at any depth, it is absent.
     genes = dict.fromkeys(genes, 0)
     found, _ = measure(genes, detection_limits=shallow | {"K1": 0.001, "K2": 0.001, "K3": 0.001})
     assert found.loc["route", "status"] == "absent"
+
+
+def test_fragments_are_expected_as_pairs_where_both_mates_count():
+    """Limits are of one read: of pairs whose mates both hit, half as many fragments are there."""
+    text = "route a 1 K1 -\nother a 1 K2 -"
+    for copies, status in ((0.4, "absent"), (0.8, "not_assessable")):
+        # 100 fragments, with 100 and 200 reads of 0.004 copies each.
+        found, _ = measure(
+            {"K1": 0, "K2": copies},
+            text,
+            thresholds=Thresholds(min_abundance=0.02),
+            detection_limits={"K1": 0.004, "K2": 0.004},
+            fragments={"K1": 0, "K2": 100},
+        )
+        assert found.loc["route", "status"] == status
+
+
+def test_one_fragment_makes_no_step():
+    text = "route a 1 K1 -\nroute a 2 K2 -"
+    limits = {"K1": 0.02, "K2": 0.02}
+    one = {"fragments": {"K1": 1, "K2": 0}, "detection_limits": limits}
+    found, steps = measure({"K1": 0.02, "K2": 0}, text, **one)
+    assert steps["detected"].tolist() == ["no"]
+    row = found.loc["route"]
+    assert (row["status"], row["coverage"], row["abundance"]) == ("not_assessable", 0, 0.02)
+    assert row["reason"] == "by fewer than 2 fragments: a"
+    found, _ = measure({"K1": 0.02, "K2": 0}, text, thresholds=Thresholds(min_fragments=1), **one)
+    assert found.loc["route", "status"] == "present"
+    # One of each alternative is two of the step; one of each subunit is one of the pair.
+    both = {"fragments": {"K1": 1, "K2": 1}, "detection_limits": limits}
+    found, _ = measure({"K1": 0.02, "K2": 0.02}, text, **both)
+    assert found.loc["route", "status"] == "present"
+    found, _ = measure({"K1": 0.02, "K2": 0.02}, text.replace("2", "1", 1), **both)
+    assert found.loc["route", "status"] == "not_assessable"
 
 
 def test_an_alternative_that_was_not_measured_may_be_the_one():
@@ -148,6 +185,10 @@ def test_an_alternative_that_was_not_measured_may_be_the_one():
     # A step that is seen needs no other alternative.
     found, _ = measure(genes | {"K1": 0.3, "K2": 0.2})
     assert found.loc["route", "status"] == "present"
+    # What it has is a lower bound all the same.
+    assert found.loc["route", "partial_steps"] == "b"
+    found, _ = measure(genes | {"K1": 0.3, "K2": 0.2, "K3": 0.1})
+    assert found.loc["route", "partial_steps"] == ""
 
 
 def test_a_sample_without_measurement_says_why():
@@ -219,7 +260,7 @@ def test_logs_replace_zeros_by_half_the_smallest_and_leave_out_what_cannot_be_co
             for sample, value in zip(["S1", "S2", "S3"], copies, strict=True)
         ]
     rows += [("S4", module, None) for module in ("some", "all alike", "never", "not known")]
-    table = pd.DataFrame(rows, columns=["sample", "module", "abundance"])
+    table = pd.DataFrame(rows, columns=["sample", "module", "abundance"]).assign(unit="cpm")
     values, left_out = log2_abundance(table)
     assert values.to_dict() == {"some": {"S1": 2.0, "S2": -1.0, "S3": 0.0}}
     assert left_out == [
@@ -227,6 +268,12 @@ def test_logs_replace_zeros_by_half_the_smallest_and_leave_out_what_cannot_be_co
         "in fewer than 10% of the samples: never",
         "the same in all samples: all alike",
     ]
+
+
+def test_reads_per_kilobase_are_not_compared():
+    table = pd.DataFrame({"sample": ["S1", "S2"], "module": "a", "abundance": [1.0, 3.0]})
+    with pytest.raises(NotRun, match="in reads per kilobase, which scale with depth: give a table"):
+        log2_abundance(table.assign(unit="rpk"))
 
 
 def test_the_shipped_definitions_are_sound():
@@ -287,7 +334,9 @@ def test_all_faults_of_the_tables_are_said_at_once(tmp_path):
 
 def test_blocks_are_read_with_tabs_as_or_and_commas_and_lines_as_and(tmp_path):
     blocks = tmp_path / "mine.txt"
-    blocks.write_text("X1\tmy route\nK00001\tK00002,K00003\nCOG0076\n///\nX2\nK00004\n///\n")
+    blocks.write_text(
+        "X1\tmy route\nK00001\tk00002,K00003\nCOG0076\tNOG12345\tTIGR00012\n///\nX2\nK00004\n///\n"
+    )
     definitions, faults = read_definitions(MODULES, STEPS, [blocks])
     assert faults == []
     own = definitions.modules.set_index("module").loc[["X1", "X2"]]
@@ -322,6 +371,12 @@ def test_a_table_of_ones_own_needs_four_columns(tmp_path):
         ("K00001\tK00002\n///\n", "row 1: a block begins with 'K00001'"),
         ("X1\tname\n///\n", "row 2: module 'X1' has no step"),
         ("X1\tname\nK00001,,K00002\n///\n", "row 2: 'K00001,,K00002' is no list of gene families"),
+        (
+            "X1\nK00001,K00002\tK00001,K00003\n///\n",
+            "row 2: K00001 stands in step 'step_1' of 'X1' already (row 2); keep one: its copies",
+        ),
+        ("X1\nk00001,K00001\n///\n", "K00001 stands in step 'step_1' of 'X1' already"),
+        ("X1\nK0001\n///\n", "row 2: 'K0001' is no gene family; write K and five digits"),
         ("X1\nK00001\n///\nX1\nK00001\n///\n", "row 4: module 'X1' stands twice"),
         ("X1\nK00001\n///\nX2\nK00001\n", "row 5: the block has no end; write /// after it"),
         ("sam_synthesis\nK00001\n///\n", "module 'sam_synthesis' is defined already"),

@@ -94,6 +94,17 @@ def test_faults_of_families_and_modules_stop_the_run_with_all_others(folder):
     assert not (folder / "results").exists()
 
 
+def test_a_table_of_another_unit_than_copies_is_found_by_the_check(folder):
+    text = (folder / "ko.tsv").read_text()
+    (folder / "ko.tsv").write_text(text.replace("_Abundance-RPKs", ""))
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    settings["function"]["import"]["shotgun"]["unit"] = "copies_per_genome"
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    done = snakemake(folder, "--dry-run")
+    assert done.returncode == 1
+    assert "ko.tsv: is not in copies per genome: the median of its 40 single-copy" in done.stdout
+
+
 def test_a_run_with_families_tells_of_modules(folder):
     done = snakemake(folder)
     assert done.returncode == 0, done.stdout

@@ -79,7 +79,7 @@ if FUNCTION_ASSAYS:
             without=[assay for assay in ASSAYS if assay not in FUNCTION_ASSAYS],
             thresholds={
                 key: config["function"][key]
-                for key in ("min_assessable", "min_coverage", "min_abundance")
+                for key in ("min_assessable", "min_coverage", "min_abundance", "min_fragments")
             },
             draws=config["tables"]["interval_draws"],
             seed=config["seed"],

@@ -15,7 +15,7 @@ from moodbiome.figures.drawing import (
     svg_of,
 )
 from moodbiome.figures.words import count_of, listed, plain
-from moodbiome.modules import COPIES, NOT_ASSESSABLE, NOT_COMPUTABLE, STATUSES
+from moodbiome.modules import COPIES, NOT_ASSESSABLE, NOT_COMPUTABLE, RPK, STATUSES
 
 _STATUS_COLOURS = {"present": "#4D4D4D", "absent": "#D9D9D9", "not assessable": "#E69F00"}
 _QUANTILES = {"p25": 0.25, "median": 0.5, "p75": 0.75}
@@ -139,7 +139,8 @@ def modules(
             f"; the dashed line is the least abundance of a step that counts, {threshold:g}. "
             f"The axis is linear below {_LINEAR_BELOW:g}."
             if unit == COPIES
-            else "; the table could not be brought to copies per genome."
+            else "; the table could not be brought to copies per genome"
+            + (": the numbers grow with depth." if unit == RPK else ".")
         )
         + " Right: share of the samples in which the module is present, absent or not assessable. "
         "What genes could do, not what they did: no substance was measured."

@@ -8,7 +8,7 @@ import pandas as pd
 from moodbiome import figures
 from moodbiome.figures import plain
 from moodbiome.function_tables import INFERRED
-from moodbiome.modules import ABSENT, COPIES, NOT_ASSESSABLE, PRESENT
+from moodbiome.modules import ABSENT, COPIES, NOT_ASSESSABLE, PRESENT, RPK
 from moodbiome.report.content import (
     Report,
     groups_of,
@@ -50,7 +50,9 @@ def function_panels(report: Report) -> list[FunctionPanel]:
         return []
     return [
         FunctionPanel(
-            _sentences(part, assay) + _unseen_sentences(report, part, assay),
+            _sentences(part, assay)
+            + _partial_sentences(report, part, assay)
+            + _unseen_sentences(report, part, assay),
             _module_table(report, part, assay),
             _term_table(report, assay),
             _type_table(report, assay),
@@ -84,7 +86,26 @@ def _sentences(part: pd.DataFrame, assay: str) -> list[str]:
             "the size of the genomes and with all that else is in a sample, and any amount above "
             "0 counts as detected."
         )
+    if unit == RPK:
+        said.append(
+            "They are reads per kilobase, which grow with the depth of a sample: groups "
+            "cannot be compared by them, and no test was made."
+        )
     return said
+
+
+def _partial_sentences(report: Report, part: pd.DataFrame, assay: str) -> list[str]:
+    """Modules of the table whose abundance lacks alternatives, with their steps."""
+    known = _compared(report, part, assay)
+    shown = known[known["module"].isin(known.loc[known["status"] == PRESENT, "module"])]
+    cells = shown[shown["partial_steps"].fillna("") != ""]
+    if cells.empty:
+        return []
+    steps = cells.groupby("name", sort=False)["partial_steps"].agg(
+        lambda names: ", ".join(dict.fromkeys(", ".join(names).split(", ")))
+    )
+    listed = "; ".join(f"{name} ({of_module})" for name, of_module in steps.items())
+    return [f"Lower bounds, since an alternative of a step was not measured: {listed}."]
 
 
 def _unseen_sentences(report: Report, part: pd.DataFrame, assay: str) -> list[str]:
@@ -105,7 +126,7 @@ def _unseen_sentences(report: Report, part: pd.DataFrame, assay: str) -> list[st
 
 
 def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
-    """One row a module that a sample has, or none can tell: the groups, what to beware of."""
+    """One row a module that a sample has, that studies name, or that none can tell."""
     known = _compared(report, part, assay)
     definitions = report.module_definitions
     assert definitions is not None
@@ -122,7 +143,7 @@ def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
             rows.append(_row(cells, "not computable", None, "", cells["reason"]))
             continue
         is_present = (of_module["status"] == PRESENT).sum()
-        if not is_present:
+        if not is_present and not cells["direction"]:
             continue
         unclear = (of_module["status"] == NOT_ASSESSABLE).sum()
         words = f"{is_present} of {len(of_module)}"
@@ -136,12 +157,14 @@ def _module_table(report: Report, part: pd.DataFrame, assay: str) -> Table:
     if not table["groups"].any():
         table = table.drop(columns="groups")
     limit = float(setting(report, "function", "min_abundance", 0.01))
+    unit = part["unit"].iloc[0]
+    least = f"at {limit:g} copies per genome or more" if unit == COPIES else "in any amount above 0"
     caption = (
         f"Gut-brain modules{f', {plain(assay)}' if assay else ''}: samples in which each is "
-        f"present, median abundance in {part['unit'].iloc[0]}"
+        f"present, median abundance in {unit}"
         + ("; groups: fold change of the adjusted model" if "groups" in table else "")
-        + f". Present: its required steps, and enough of the others, at {limit:g} copies per "
-        "genome or more" + (f"; {RECALLED_WORDS}" if recalled else "")
+        + f". Present: its required steps, and enough of the others, {least}"
+        + (f"; {RECALLED_WORDS}" if recalled else "")
     )
     return as_table(table, caption, "results/function/modules.tsv", {"median": "median abundance"})
 
