@@ -86,9 +86,15 @@ class Cohort:
     name: str
     samples: pd.Index  # (n,)
     is_other: Truths  # (n,)
-    subjects: Numbers  # (n,), 0 to the number of subjects less one
+    people: Numbers  # (n,), of a subject the same number in all cohorts
     score: Floats  # (n,)
     covariates: Floats  # (n, p)
+
+    @cached_property
+    def subjects(self) -> Numbers:
+        """Subject of each sample (n,), from 0 to the number of this cohort's subjects less one."""
+        codes: Numbers = np.unique(self.people, return_inverse=True)[1]
+        return codes
 
 
 @dataclass(frozen=True)
@@ -111,45 +117,6 @@ class _Predicted:
         if self.folds is None:
             return 0.0
         return _variance_of_fits(self.predictor, self.folds, self.cohort)
-
-
-def roc_areas(
-    values: npt.ArrayLike, is_other: npt.ArrayLike, subjects: npt.ArrayLike
-) -> tuple[Floats, Floats]:
-    """Areas under the ROC curve of several models on the same samples, and their covariance.
-
-    The area is the share of pairs of one sample of either group in which the other group's has the
-    larger value, ties counting half. The covariance is that of DeLong 1988 (doi:10.2307/2531595);
-    samples of one subject are a cluster, after Obuchowski 1997 (doi:10.2307/2533958).
-
-    Parameters
-    ----------
-    values : array_like of shape (k_models, n_samples)
-    is_other : array_like of shape (n_samples,)
-        Whether a sample is of the other group; if not, of the reference.
-    subjects : array_like of shape (n_samples,)
-        Whole numbers; equal numbers are samples of one subject.
-
-    Returns
-    -------
-    areas : array of shape (k_models,)
-        Between 0 and 1.
-    covariance : array of shape (k_models, k_models)
-
-    Raises
-    ------
-    ValueError
-        For a group with fewer than two subjects.
-
-    Examples
-    --------
-    >>> area, _ = roc_areas([[1, 2, 3, 2, 4, 5]], [0, 0, 0, 1, 1, 1], range(6))
-    >>> round(float(area[0]), 3)
-    0.833
-    """
-    values = np.asarray(values, float)
-    placed = np.array([placements(row[np.newaxis], is_other) for row in values])
-    return _areas_of_placements(placed, is_other, subjects)
 
 
 def placements(
@@ -207,7 +174,16 @@ def placements(
 def _areas_of_placements(
     placed: Floats, is_other: npt.ArrayLike, subjects: npt.ArrayLike
 ) -> tuple[Floats, Floats]:
-    """Areas (k,) and covariance (k, k) of models by their placements (k, n)."""
+    """Areas under the ROC curve (k,) of models by their placements (k, n), and covariance (k, k).
+
+    The covariance is that of DeLong 1988 (doi:10.2307/2531595); samples of one subject are a
+    cluster, after Obuchowski 1997 (doi:10.2307/2533958).
+
+    Raises
+    ------
+    ValueError
+        For a group with fewer than two subjects.
+    """
     is_other = np.asarray(is_other, bool)
     codes = np.unique(np.asarray(subjects), return_inverse=True)[1]
     for side in (is_other, ~is_other):
@@ -454,10 +430,12 @@ def evaluate(
         parts, said = cohorts_of(chosen, is_other, study, subject)
         used, also = _encoded(chosen, is_other, named if parts else ())
         both, more = _complete(parts, used) if parts else ([], [])
-        reasons += [f"{comparison}: {reason}" for reason in [*said, *also, *more]]
         generator = np.random.default_rng([seed, number])
         predicted = None if trained is None else trained[trained["comparison"] == comparison]
-        found, calibrated, drawn = _compare(parts, both, predicted, permutations, generator)
+        found, calibrated, drawn, refused = _compare(
+            parts, both, predicted, permutations, generator
+        )
+        reasons += [f"{comparison}: {reason}" for reason in [*said, *also, *more, *refused]]
         rows += [{"comparison": comparison, **row} for row in found]
         bins += [table.assign(comparison=comparison) for table in calibrated]
         curves += [table.assign(comparison=comparison) for table in drawn]
@@ -501,7 +479,7 @@ def cohorts_of(
 ) -> tuple[dict[str, Cohort], list[str]]:
     """Arrays of each cohort with enough subjects, and why others have not."""
     names = samples[study].replace("", np.nan) if study else pd.Series(POOLED, samples.index)
-    person = subjects_of(samples, subject)
+    people = np.unique(subjects_of(samples, subject), return_inverse=True)[1]
     parts, reasons = {}, []
     if names.isna().any():
         reasons.append(f"{int(names.isna().sum())} samples without a cohort in column {study!r}")
@@ -513,7 +491,7 @@ def cohorts_of(
             name,
             samples.index[own],
             is_other[own],
-            np.unique(person[own], return_inverse=True)[1],
+            people[own],
             samples.loc[own, "score"].to_numpy(float),
             np.empty((int(own.sum()), 0)),
         )
@@ -521,7 +499,21 @@ def cohorts_of(
             reasons.append(f"cohort {name!r}: {problem}" if study else problem)
         else:
             parts[name] = cohort
+    if shared := len(_shared(parts.values())):
+        reasons.append(
+            f"{shared} subjects have samples in several cohorts: each is one cluster of the pooled "
+            "rows, and no model is tested on a subject it was fitted to. Different people of one "
+            f"name need different names in column {subject!r}"
+        )
     return parts, reasons
+
+
+def _shared(cohorts: Iterable[Cohort]) -> Numbers:
+    """Numbers of the subjects who have samples in several cohorts."""
+    own = [np.empty(0, dtype=int), *(np.unique(cohort.people) for cohort in cohorts)]
+    people, n_cohorts = np.unique(np.concatenate(own), return_counts=True)
+    found: Numbers = people[n_cohorts > 1]
+    return found
 
 
 def _too_few(cohort: Cohort) -> str:
@@ -582,7 +574,7 @@ def _complete(parts: Mapping[str, Cohort], columns: pd.DataFrame) -> tuple[list[
             name,
             whole.samples[kept],
             whole.is_other[kept],
-            np.unique(whole.subjects[kept], return_inverse=True)[1],
+            whole.people[kept],
             whole.score[kept],
             values[kept],
         )
@@ -602,8 +594,9 @@ def _compare(
     trained: pd.DataFrame | None,
     permutations: int,
     generator: np.random.Generator,
-) -> tuple[list[dict[str, object]], list[pd.DataFrame], list[pd.DataFrame]]:
-    """Rows, bins and ROC curves of all models and validations of one comparison."""
+) -> tuple[list[dict[str, object]], list[pd.DataFrame], list[pd.DataFrame], list[str]]:
+    """Rows, bins and ROC curves of all models and validations, and why some were left out."""
+    reasons: list[str] = []
     models: dict[tuple[str, str], list[_Predicted]] = {}
     models[SCORE, UNFITTED] = [
         _of_score(cohort, permutations, generator) for cohort in parts.values()
@@ -628,7 +621,12 @@ def _compare(
                 for cohort, label, column in zip(with_covariates, labels, columns, strict=True)
             ]
             if len(with_covariates) > 1:
-                models[model, ACROSS] = _across(with_covariates, labels, columns)
+                across, refused = _across(with_covariates, labels, columns)
+                reasons += [
+                    f"{model}, {ACROSS}, cohort {name!r}: {why}" for name, why in refused.items()
+                ]
+                if across:
+                    models[model, ACROSS] = across
     for validation in (WITHIN, ACROSS):
         if found := _of_trained(parts.values(), trained, validation):
             models[TRAINED, validation] = found
@@ -657,7 +655,7 @@ def _compare(
     first = _first(rows, len(parts))
     rows = [{**row, "shown_first": row["model"] == first} for row in rows]
     curves.sort(key=lambda curve: curve["model"].iloc[0] != first)
-    return sorted(rows, key=lambda row: not row["shown_first"]), bins, curves
+    return sorted(rows, key=lambda row: not row["shown_first"]), bins, curves, reasons
 
 
 def _first(rows: Sequence[Mapping[str, Any]], n_cohorts: int) -> str:
@@ -751,23 +749,36 @@ def _many_areas(values: Floats, labels: Truths) -> Floats:
     return areas
 
 
-def _across(cohorts: list[Cohort], labels: list[Truths], columns: list[Floats]) -> list[_Predicted]:
-    """Each cohort predicted by a model of all the others.
+def _across(
+    cohorts: list[Cohort], labels: list[Truths], columns: list[Floats]
+) -> tuple[list[_Predicted], dict[str, str]]:
+    """Each cohort predicted by a model of all the others, and by name why another is not.
 
     Columns are centred within each cohort, which needs no label: studies differ by laboratory.
+    Samples that subjects of the cohort have in the others are not trained on. Where there are such
+    subjects nothing is permuted: their labels are not free to differ between cohorts.
     """
     stacked = np.vstack([column - column.mean(axis=0) for column in columns])
-    label = np.hstack(labels)
+    label = np.hstack(labels)[: 1 if len(_shared(cohorts)) else None]
+    people = np.concatenate([cohort.people for cohort in cohorts])
     place = np.repeat(np.arange(len(cohorts)), [len(column) for column in columns])
-    predictions = []
+    predictions, refused = [], {}
     for number, cohort in enumerate(cohorts):
         own = place == number
-        trained = np.broadcast_to(~own, label.shape)
+        seen = ~np.isin(people, cohort.people)
+        n = [len(np.unique(people[seen & (label[0] == side)])) for side in (False, True)]
+        if min(n) < MIN_SUBJECTS:
+            refused[cohort.name] = (
+                f"the other cohorts have {n[0]} subjects of the reference and {n[1]} of the other "
+                f"group who are not in this one too, {MIN_SUBJECTS} of each are needed"
+            )
+            continue
+        trained = np.broadcast_to(seen, label.shape)
         values, odds = _fit_and_predict(stacked, label, trained, place)
         predictions.append(
             _predicted(cohort, label[:, own], values[:, own], (values + odds)[:, own])
         )
-    return predictions
+    return predictions, refused
 
 
 def _fit_and_predict(
@@ -795,23 +806,48 @@ def _weights(cohorts: Sequence[Cohort]) -> Floats:
     return weight / weight.sum()
 
 
+def _pooled(
+    placed: Sequence[Floats], added: Floats, cohorts: Sequence[Cohort]
+) -> tuple[Floats, Floats, float]:
+    """Areas and variances (c,) of the cohorts by their placements, and the pooled variance.
+
+    Areas of cohorts that share subjects vary together, as the placements of these subjects do.
+    What is `added` to a cohort's variance is taken to do so alike.
+    """
+    found = [
+        _areas_of_placements(one[np.newaxis], cohort.is_other, cohort.subjects)
+        for one, cohort in zip(placed, cohorts, strict=True)
+    ]
+    areas = np.array([area[0] for area, _ in found])
+    variances = added + np.array([covariance[0, 0] for _, covariance in found])
+    influence = np.zeros((len(cohorts), 1 + max(cohort.people.max() for cohort in cohorts)))
+    for own, one, cohort in zip(influence, placed, cohorts, strict=True):
+        for side in (cohort.is_other, ~cohort.is_other):
+            n = len(np.unique(cohort.people[side]))
+            deviation = (one[side] - one[side].mean()) / side.sum() * np.sqrt(n / (n - 1))
+            np.add.at(own, cohort.people[side], deviation)
+    together = influence @ influence.T
+    own = together.diagonal()
+    scale = np.sqrt(np.maximum(variances, 0) / np.where(own > 0, own, np.inf))
+    covariance = together * np.outer(scale, scale)
+    np.fill_diagonal(covariance, variances)
+    weight = _weights(cohorts)
+    return areas, variances, float(weight @ covariance @ weight)
+
+
 def _row(parts: list[_Predicted]) -> dict[str, object]:
     """Numbers of one model on one cohort, or on several of which only pairs within count."""
     cohorts = [part.cohort for part in parts]
     weight = _weights(cohorts)
-    found = [
-        _areas_of_placements(
-            part.placements[np.newaxis], part.cohort.is_other, part.cohort.subjects
-        )
-        for part in parts
-    ]
-    areas = np.array([area[0] for area, _ in found])
-    added = np.array([part.added for part in parts])
-    variances = added + np.array([covariance[0, 0] for _, covariance in found])
+    areas, variances, variance = _pooled(
+        [part.placements for part in parts], np.array([part.added for part in parts]), cohorts
+    )
     area = float(weight @ areas)
     smaller = [min(n_subjects(cohort)) for cohort in cohorts]
-    low, high = area_interval(area, float(weight**2 @ variances), sum(smaller))
-    null = weight @ np.array([part.null for part in parts])
+    is_shared = len(_shared(cohorts)) > 0
+    low, high = area_interval(area, variance, _n_smaller(cohorts))
+    # Labels were permuted in each cohort by itself, which a subject of several does not allow.
+    null = np.empty(0) if is_shared else weight @ np.array([part.null for part in parts])
     p = (1 + int((null >= area - 1e-12).sum())) / (1 + len(null)) if len(null) else np.nan
     few = [
         f"fewer than {WARN_SUBJECTS} subjects in a group"
@@ -823,15 +859,24 @@ def _row(parts: list[_Predicted]) -> dict[str, object]:
         "n_cohorts": len(parts),
         "n_reference": sum(int((~cohort.is_other).sum()) for cohort in cohorts),
         "n_other": sum(int(cohort.is_other.sum()) for cohort in cohorts),
-        "n_subjects": sum(len(np.unique(cohort.subjects)) for cohort in cohorts),
+        "n_subjects": len(np.unique(np.concatenate([cohort.people for cohort in cohorts]))),
         "auc": area,
         "low": low,
         "high": high,
         "p_permutation": p,
-        **_prediction(areas, variances),
+        **({} if is_shared else _prediction(areas, variances)),
         **_calibration(parts),
         "warning": "; ".join(few),
     }
+
+
+def _n_smaller(cohorts: Sequence[Cohort]) -> int:
+    """Subjects of the smaller group of each cohort, one of several cohorts counted once."""
+    sides = []
+    for cohort in cohorts:
+        reference, other = n_subjects(cohort)
+        sides.append(cohort.people[cohort.is_other == (other < reference)])
+    return len(np.unique(np.concatenate(sides)))
 
 
 def _prediction(areas: Floats, variances: Floats) -> dict[str, float]:
@@ -848,16 +893,15 @@ def _difference(
     parts: list[_Predicted], baseline: list[_Predicted], named: str = "auc_difference"
 ) -> dict[str, float]:
     """Area less that of the baseline on the same samples, with its paired interval."""
-    weight = _weights([part.cohort for part in parts])
-    contrast = np.array([1.0, -1.0])
-    differences, variances = [], []
-    for part, other in zip(parts, baseline, strict=True):
-        placed = np.vstack([part.placements, other.placements])
-        areas, covariance = _areas_of_placements(placed, part.cohort.is_other, part.cohort.subjects)
-        differences.append(contrast @ areas)
-        variances.append(contrast @ covariance @ contrast + part.added + other.added)
-    difference = float(weight @ np.array(differences))
-    margin = _Z * float(np.sqrt(max(0.0, weight**2 @ np.array(variances))))
+    cohorts = [part.cohort for part in parts]
+    pairs = list(zip(parts, baseline, strict=True))
+    differences, _, variance = _pooled(
+        [part.placements - other.placements for part, other in pairs],
+        np.array([part.added + other.added for part, other in pairs]),
+        cohorts,
+    )
+    difference = float(_weights(cohorts) @ differences)
+    margin = _Z * float(np.sqrt(max(0.0, variance)))
     ends = named.removeprefix("auc_")
     return {
         named: difference,
@@ -872,22 +916,18 @@ def _curve(parts: list[_Predicted], generator: np.random.Generator) -> pd.DataFr
     Steps, of which the area is that of `_row`. The band is pointwise: quantiles of the curve with
     subjects drawn anew within each group, stretched as the interval of the area is.
     """
-    weight = _weights([part.cohort for part in parts])
+    cohorts = [part.cohort for part in parts]
+    weight = _weights(cohorts)
     grid = np.linspace(0, 1, CURVE_POINTS)
     drawn = sum(
         share * _curve_draws(part, grid, generator)
         for share, part in zip(weight, parts, strict=True)
     )
     assert isinstance(drawn, np.ndarray)
-    covariances = [
-        _areas_of_placements(
-            part.placements[np.newaxis], part.cohort.is_other, part.cohort.subjects
-        )
-        for part in parts
-    ]
-    seen = float(weight**2 @ [covariance[0, 0] for _, covariance in covariances])
-    added = float(weight**2 @ [part.added for part in parts])
-    stretch = np.sqrt(1 + added / seen) if seen > 0 else 1.0
+    placed, added = [part.placements for part in parts], np.array([part.added for part in parts])
+    _, variances, variance = _pooled(placed, added, cohorts)
+    seen = float(weight**2 @ (variances - added))
+    stretch = np.sqrt(variance / seen) if seen > 0 else 1.0
     curve, ends = drawn[0], np.quantile(drawn[1:], [0.025, 0.975], axis=0)
     low, high = np.clip(curve + stretch * (ends - curve), 0, 1)
     values = (grid, curve, low, high)
@@ -925,13 +965,10 @@ def _curve_draws(part: _Predicted, grid: Floats, generator: np.random.Generator)
 
 def _stacked(parts: list[_Predicted]) -> tuple[Floats, Truths, Numbers]:
     """Logits, labels and subjects of several cohorts in one."""
-    starts = np.cumsum([0, *(part.cohort.subjects.max() + 1 for part in parts[:-1])])
     return (
         np.concatenate([part.logit for part in parts]),
         np.concatenate([part.cohort.is_other for part in parts]),
-        np.concatenate(
-            [part.cohort.subjects + start for part, start in zip(parts, starts, strict=True)]
-        ),
+        np.concatenate([part.cohort.people for part in parts]),
     )
 
 

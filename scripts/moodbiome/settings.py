@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -291,8 +291,16 @@ def _reference_faults(
     ]
 
 
+SCIKIT_LEARN = ((1, 8), (2, 0))
+"""Least version that fits as asked, and the first not tried; as in pyproject.toml.
+
+Before 1.8 a logistic regression takes no notice of l1_ratio unless told of an elastic net: it
+selects no taxa, and says nothing.
+"""
+
+
 def train_faults(settings: Mapping[str, Any], with_conda: bool = False) -> list[Fault]:
-    """What a trained model lacks: groups, and scikit-learn unless conda provides it."""
+    """What a trained model lacks: groups, and `SCIKIT_LEARN` unless conda provides it."""
     if not settings["signature"]["train"]:
         return []
     place = "config: signature.train"
@@ -300,10 +308,23 @@ def train_faults(settings: Mapping[str, Any], with_conda: bool = False) -> list[
     if not settings["cohort"]["group"]:
         mend = "name the column of the groups, or set it to false"
         faults.append(Fault(place, "is true, and cohort.group is empty", mend))
-    if not with_conda and not find_spec("sklearn"):
-        mend = "`make scikit-learn` installs it; or set this to false"
-        faults.append(Fault(place, "is true, and scikit-learn is not installed", mend))
+    if not with_conda and (problem := _problem_of_scikit_learn()):
+        mend = "`make scikit-learn` installs the right one; or set this to false"
+        faults.append(Fault(place, f"is true, and {problem}", mend))
     return faults
+
+
+def _problem_of_scikit_learn() -> str:
+    """What is wrong with the scikit-learn of this environment; empty if nothing."""
+    try:
+        found = version("scikit-learn")
+    except PackageNotFoundError:
+        return "scikit-learn is not installed"
+    least, beyond = SCIKIT_LEARN
+    if least <= tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < beyond:
+        return ""
+    needed = f"{least[0]}.{least[1]} or later, below {beyond[0]}"
+    return f"scikit-learn {found} is installed, where {needed}, is needed"
 
 
 def _tree_faults(tree: str) -> list[Fault]:

@@ -307,7 +307,8 @@ def train(
     """Train on the taxa, and predict each sample by models that were not fitted to its subject.
 
     *Cross-validated*: within each cohort, `FOLDS` folds dealt `REPEATS` times. *Other cohorts*: one
-    model of all cohorts but the sample's own. Samples without a score take no part, so that model
+    model of all cohorts but the sample's own, without the samples that the subjects of this one
+    have in others. Samples without a score take no part, so that model
     and score are judged on the same ones.
 
     Parameters
@@ -401,13 +402,17 @@ def _validated(
     if len(cohorts) > 1:
         stacked = _data(cohorts, proportions)
         for place, cohort in enumerate(cohorts):
-            others = np.array([n_subjects(other) for other in cohorts if other is not cohort])
             tested = stacked.place == place
+            # Samples that its subjects have in other cohorts would tell of those tested.
+            left_out = np.isin(stacked.subjects, stacked.subjects[tested])
+            sides = (~left_out & ~stacked.is_other, ~left_out & stacked.is_other)
             try:
-                _require_subjects(*others.sum(axis=0))
-                fits = _fits(stacked, [tested], limits, [*seed, place, 1], threads)
+                _require_subjects(*(len(np.unique(stacked.subjects[side])) for side in sides))
+                fits = _fits(stacked, [left_out], limits, [*seed, place, 1], threads)
             except NotRun as refusal:
-                reasons.append(f"cohorts other than {cohort.name!r}: {refusal.reason}")
+                reasons.append(
+                    f"cohorts other than {cohort.name!r}, without its subjects: {refusal.reason}"
+                )
                 continue
             predictor = fits[0].predictor[np.newaxis, tested]
             of_cohort = (ACROSS, cohort.name, cohort.samples)
@@ -429,13 +434,12 @@ def _require_subjects(reference: int, other: int) -> None:
 
 
 def _data(cohorts: Sequence[Cohort], proportions: pd.DataFrame) -> Data:
-    """Several cohorts in one; a subject of two cohorts is two."""
-    starts = np.cumsum([0, *(cohort.subjects.max() + 1 for cohort in cohorts[:-1])])
-    pairs = list(zip(cohorts, starts, strict=True))
+    """Several cohorts in one; a subject of two cohorts is one."""
+    people = np.concatenate([cohort.people for cohort in cohorts])
     return Data(
         np.vstack([proportions[cohort.samples].to_numpy(float).T for cohort in cohorts]),
         np.concatenate([cohort.is_other for cohort in cohorts]),
-        np.concatenate([cohort.subjects + start for cohort, start in pairs]),
+        np.unique(people, return_inverse=True)[1],
         np.repeat(np.arange(len(cohorts)), [len(cohort.samples) for cohort in cohorts]),
     )
 
@@ -454,9 +458,11 @@ def _fits(
     def fit(number: int) -> Fit:
         return fit_and_predict(data, ~tests[number], limits, [*seed, number])
 
+    from sklearn.exceptions import ConvergenceWarning
+
     # Steps of a path need not settle: one that has not starts the next, and the last is looked at.
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return list(pool.map(fit, range(len(tests))))
 
 

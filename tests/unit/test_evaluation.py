@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from moodbiome import evaluation
 from moodbiome.evaluation import (
     ACROSS,
     BOTH,
@@ -14,6 +15,7 @@ from moodbiome.evaluation import (
     TRAINED,
     UNFITTED,
     WITHIN,
+    _areas_of_placements,
     area_interval,
     cross_validate,
     deal_folds,
@@ -21,9 +23,14 @@ from moodbiome.evaluation import (
     permute_labels,
     placements,
     ridge_logistic,
-    roc_areas,
 )
 from moodbiome.faults import NotRun
+
+
+def areas_of(values, is_other, subjects):
+    """Areas of the rows of values (k, n), and their covariance."""
+    placed = np.array([placements([row], is_other) for row in np.asarray(values, float)])
+    return _areas_of_placements(placed, is_other, subjects)
 
 
 def cohort(n, shift, seed, *, study="A", offset=0.0):
@@ -52,7 +59,7 @@ def row_of(table, model, validation, name=POOLED):
 
 def test_the_area_and_its_variance_by_hand():
     # Pairs (other, reference): 3>1, 3>2, 2>1, 2=2: 3.5 of 4. Placements 1 and 3/4; 1 and 3/4.
-    areas, covariance = roc_areas([[1, 2, 3, 2]], [0, 0, 1, 1], [0, 1, 2, 3])
+    areas, covariance = areas_of([[1, 2, 3, 2]], [0, 0, 1, 1], [0, 1, 2, 3])
     assert areas[0] == 3.5 / 4
     assert covariance[0, 0] == pytest.approx(2 * (2 * 0.125**2) / 2)
 
@@ -60,27 +67,27 @@ def test_the_area_and_its_variance_by_hand():
 def test_the_area_is_that_of_mann_whitney_and_turns_with_the_values():
     generator = np.random.default_rng(1)
     values, is_other = generator.integers(0, 9, (2, 40)).astype(float), np.arange(40) < 15
-    areas, _ = roc_areas(values, is_other, range(40))
+    areas, _ = areas_of(values, is_other, range(40))
     for area, row in zip(areas, values, strict=True):
         u = stats.mannwhitneyu(row[is_other], row[~is_other]).statistic
         assert area == pytest.approx(u / (15 * 25))
-    assert roc_areas(-values, is_other, range(40))[0] == pytest.approx(1 - areas)
+    assert areas_of(-values, is_other, range(40))[0] == pytest.approx(1 - areas)
 
 
 def test_a_subject_sampled_twice_gives_the_variance_of_one_sample():
     generator = np.random.default_rng(2)
     values, is_other = generator.normal(size=(1, 30)), np.arange(30) < 12
-    areas, covariance = roc_areas(values, is_other, range(30))
-    again, clustered = roc_areas(np.tile(values, 2), np.tile(is_other, 2), np.tile(range(30), 2))
+    areas, covariance = areas_of(values, is_other, range(30))
+    again, clustered = areas_of(np.tile(values, 2), np.tile(is_other, 2), np.tile(range(30), 2))
     assert again == pytest.approx(areas)
     assert clustered == pytest.approx(covariance)
-    _, naive = roc_areas(np.tile(values, 2), np.tile(is_other, 2), range(60))
+    _, naive = areas_of(np.tile(values, 2), np.tile(is_other, 2), range(60))
     assert naive[0, 0] < 0.6 * covariance[0, 0]
 
 
 def test_one_subject_in_a_group_has_no_variance():
     with pytest.raises(ValueError, match="two subjects or more in each group"):
-        roc_areas([[1, 2, 3]], [0, 1, 1], [0, 1, 1])
+        areas_of([[1, 2, 3]], [0, 1, 1], [0, 1, 1])
 
 
 @pytest.mark.parametrize("shift", [0.2, 0.5, 1.2])
@@ -102,7 +109,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(n, shift):
     truth = stats.norm.cdf(shift / np.sqrt(2))
     covered = []
     for _ in range(400):
-        areas, covariance = roc_areas(
+        areas, covariance = areas_of(
             [generator.normal(size=2 * n) + shift * is_other], is_other, range(2 * n)
         )
         low, high = area_interval(areas[0], covariance[0, 0], n)
@@ -117,7 +124,7 @@ def test_intervals_count_subjects_and_not_samples():
     covered = []
     for _ in range(200):
         values = np.repeat(generator.normal(size=40), 3) + 0.3 * generator.normal(size=120)
-        areas, covariance = roc_areas([values], is_other, subjects)
+        areas, covariance = areas_of([values], is_other, subjects)
         low, high = area_interval(areas[0], covariance[0, 0], 20)
         covered.append(low <= 0.5 <= high)
     assert 0.9 <= np.mean(covered) <= 0.985
@@ -164,7 +171,7 @@ def test_noise_with_many_columns_stays_at_chance_out_of_fold():
     for _ in range(20):
         columns = generator.normal(size=(60, 15))
         values, _ = cross_validate(columns, is_other[np.newaxis], np.arange(60), generator)
-        areas.append(roc_areas(values, is_other, range(60))[0][0])
+        areas.append(areas_of(values, is_other, range(60))[0][0])
     assert 0.44 < np.mean(areas) < 0.54
 
 
@@ -180,7 +187,7 @@ def test_samples_of_a_subject_do_not_tell_of_one_another():
         )
         for found, clusters in ((grouped, subjects), (single, np.arange(120))):
             values, _ = cross_validate(columns, is_other, clusters, generator)
-            found.append(roc_areas(values, is_other[0], range(120))[0][0])
+            found.append(areas_of(values, is_other[0], range(120))[0][0])
     assert 0.4 < np.mean(grouped) < 0.56
     assert np.mean(single) > 0.7
 
@@ -359,3 +366,93 @@ def test_a_model_at_chance_does_not_beat_a_score_that_goes_the_wrong_way():
     assert row["score_difference_low"] > 0
     assert row["low"] < 0.5
     assert not row["shown_first"]
+
+
+def in_two_studies(seed, *, people=60, both=60):
+    """People with a score and columns of their own, and labels of noise; some in either study."""
+    generator = np.random.default_rng(seed)
+    alone = (people - both) // 2
+    person = np.r_[: alone + both, alone:people]
+    label = np.concatenate([generator.permutation(n) % 2 for n in (alone, both, alone)])
+    marks = generator.normal(size=(people, 8))[person]
+    columns = pd.DataFrame(marks, columns=[f"c{i}" for i in range(8)])
+    columns = columns.assign(
+        score=generator.normal(size=people)[person],
+        group=np.where(label[person], "depressed", "control"),
+        study=np.repeat(["A", "B"], alone + both),
+        subject=[f"P{number}" for number in person],
+    )
+    return columns.set_axis([f"S{number}" for number in range(len(person))])
+
+
+def judged(samples, **options):
+    return evaluate(samples, "group", "control", study="study", permutations=20, seed=1, **options)
+
+
+def test_people_of_two_cohorts_are_one_cluster_of_the_pooled_area():
+    held, without = [], []
+    for seed in range(150):
+        samples = in_two_studies(seed)
+        row = row_of(judged(samples).table, SCORE, UNFITTED)
+        held.append(row["low"] <= 0.5 <= row["high"])
+        assert row["n_subjects"] == 60
+        assert np.isnan(row["p_permutation"])
+        strangers = row_of(judged(samples.drop(columns="subject")).table, SCORE, UNFITTED)
+        without.append(strangers["low"] <= 0.5 <= strangers["high"])
+    assert 0.9 <= np.mean(held) <= 0.985
+    assert np.mean(without) < 0.88
+
+
+def test_a_cohort_given_twice_has_the_interval_of_one():
+    samples = in_two_studies(3)
+    twice = judged(samples)
+    one = row_of(twice.table, SCORE, UNFITTED, "A")
+    both = row_of(twice.table, SCORE, UNFITTED)
+    ends = ["auc", "low", "high"]
+    assert both[ends].tolist() == pytest.approx(one[ends].tolist())
+    drawn = twice.curves.set_index("false_positive_share")
+    curve = judged(samples[samples["study"] == "A"]).curves.set_index("false_positive_share")
+    assert (drawn["high"] - drawn["low"]).mean() == pytest.approx(
+        (curve["high"] - curve["low"]).mean(), rel=0.1
+    )
+
+
+def test_covariates_of_people_of_two_cohorts_do_not_tell_of_themselves():
+    named = [f"c{i}" for i in range(8)]
+    held, areas, known = [], [], []
+    for seed in range(12):
+        samples = in_two_studies(400 + seed, people=80, both=40)
+        row = row_of(judged(samples, covariates=named).table, COVARIATES, ACROSS)
+        held.append(row["low"] <= 0.5 <= row["high"])
+        areas.append(row["auc"])
+        strangers = judged(samples.drop(columns="subject"), covariates=named).table
+        known.append(row_of(strangers, COVARIATES, ACROSS)["auc"])
+    assert np.sum(held) >= 10
+    assert abs(np.mean(areas) - 0.5) < 0.06
+    assert np.mean(known) > 0.6
+
+
+def test_no_subject_of_the_cohort_tested_is_trained_on(monkeypatch):
+    samples = in_two_studies(5, people=80, both=40)
+    seen, fit = [], evaluation._fit_and_predict
+
+    def watched(columns, labels, used, place):
+        if len(columns) == len(samples):
+            seen.append(used[0])
+        return fit(columns, labels, used, place)
+
+    monkeypatch.setattr(evaluation, "_fit_and_predict", watched)
+    judged(samples, covariates=["c0"])
+    assert len(seen) == 4  # covariates alone and with the score, either cohort tested
+    for used, name in zip(seen, "ABAB", strict=True):
+        tested = samples["study"] == name
+        assert used.sum() == 20
+        assert not set(samples["subject"][used]) & set(samples["subject"][tested])
+
+
+def test_covariates_of_cohorts_of_the_same_people_are_not_run_on_one_another():
+    found = judged(in_two_studies(6), covariates=["c0"])
+    assert ACROSS not in set(found.table["validation"])
+    (said,) = [why for why in found.reasons if f"{BOTH}, {ACROSS}, cohort 'A'" in why]
+    assert "have 0 subjects of the reference and 0 of the other group" in said
+    assert any("60 subjects have samples in several cohorts" in why for why in found.reasons)

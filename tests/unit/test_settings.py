@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from moodbiome.settings import check_against_sheet, check_settings
+from moodbiome import settings as settings_module
+from moodbiome.settings import SCIKIT_LEARN, check_against_sheet, check_settings, train_faults
 from moodbiome.sheet import read_sheet
 
 ROOT = Path(__file__).parents[2]
@@ -251,3 +252,24 @@ def test_a_table_of_strains_is_checked_before_any_job(settings, sheet, tmp_path)
     faults = check_against_sheet(settings, sheet, CONFIG)
     columns = [fault.place for fault in faults]
     assert columns == ["strains.tsv, row 2, column 'genome'", "strains.tsv, row 2, column 'decoys'"]
+
+
+@pytest.mark.parametrize(
+    ("found", "is_right"),
+    [("1.7.2", False), ("1.8.0", True), ("1.10.1", True), ("1.8rc1", True), ("2.0.0", False)],
+)
+def test_another_scikit_learn_than_was_tried_is_a_fault(monkeypatch, found, is_right):
+    monkeypatch.setattr(settings_module, "version", lambda name: found)
+    asked = {"signature": {"train": True}, "cohort": {"group": "group"}}
+    faults = [str(fault) for fault in train_faults(asked)]
+    assert bool(faults) is not is_right
+    assert train_faults(asked, with_conda=True) == []
+    if faults:
+        assert f"scikit-learn {found} is installed, where 1.8 or later, below 2, is" in faults[0]
+        assert "make scikit-learn" in faults[0]
+
+
+def test_the_versions_of_scikit_learn_are_those_of_the_package():
+    (least_major, least_minor), (beyond, _) = SCIKIT_LEARN
+    asked = f'"scikit-learn>={least_major}.{least_minor},<{beyond}"'
+    assert (ROOT / "pyproject.toml").read_text().count(asked) == 2

@@ -1,5 +1,7 @@
 """A model trained on the taxa: no leakage, fair comparison, and what it cannot be run on."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -248,3 +250,91 @@ def test_columns_of_the_table_are_all_there(quick):
     ).table
     assert table.columns.tolist() == COLUMNS[1:]
     assert found.predictions["probability"].between(0, 1).all()
+
+
+def in_two_studies(seed, *, people=120, both=40, taxa=60):
+    """People with taxa of their own and labels of noise; `both` of them are in either study."""
+    generator = np.random.default_rng(seed)
+    alone = (people - both) // 2
+    person = np.r_[: alone + both, alone:people]
+    marks = generator.normal(size=(people, taxa))[person]
+    parts = np.exp(marks + 0.1 * generator.normal(size=marks.shape))
+    names = [f"S{number}" for number in range(len(person))]
+    label = np.concatenate([generator.permutation(n) % 2 for n in (alone, both, alone)])
+    samples = pd.DataFrame(
+        {
+            "score": generator.normal(size=len(person)),
+            "group": np.where(label[person], "depressed", "control"),
+            "study": np.repeat(["A", "B"], alone + both),
+            "subject": [f"P{number}" for number in person],
+        },
+        index=names,
+    )
+    shares = parts / parts.sum(axis=1, keepdims=True)
+    return samples, pd.DataFrame(shares.T, index=range(taxa), columns=names)
+
+
+def test_people_of_two_cohorts_do_not_tell_of_themselves(quick, monkeypatch):
+    """Labels are noise: a model that has seen the people tested would know them again."""
+    monkeypatch.setattr(trained, "REPEATS", 1)
+    monkeypatch.setattr(trained, "FOLDS", 2)  # for speed: other cohorts do not depend on them
+    held, areas, known = [], [], []
+    for seed in range(6):
+        samples, shares = in_two_studies(300 + seed, people=140, both=60)
+        found = train(samples, shares, "group", "control", LIMITS, study="study", seed=seed)
+        assert any("60 subjects have samples in several cohorts" in said for said in found.reasons)
+        row = judged(samples, found, study="study").loc[(TRAINED, ACROSS)].iloc[-1]
+        assert (row["cohort"], row["n_subjects"]) == ("all cohorts", 140)
+        held.append(row["low"] <= 0.5 <= row["high"])
+        areas.append(row["auc"])
+        strangers = samples.drop(columns="subject")
+        found = train(strangers, shares, "group", "control", LIMITS, study="study", seed=seed)
+        row = judged(strangers, found, study="study").loc[(TRAINED, ACROSS)].iloc[-1]
+        known.append(row["auc"])
+    assert np.sum(held) >= 5
+    assert abs(np.mean(areas) - 0.5) < 0.05
+    assert np.mean(known) > 0.58
+
+
+def test_no_subject_is_trained_on_and_tested(quick, monkeypatch):
+    samples, shares = in_two_studies(1)
+    seen = []
+
+    def watched(data, is_trained, *rest):
+        found = fit_and_predict(data, is_trained, *rest)
+        columns = [shares.columns[shares.T.eq(row).all(axis=1)][0] for row in data.proportions]
+        seen.append((samples.loc[columns], is_trained))
+        return found
+
+    monkeypatch.setattr(trained, "fit_and_predict", watched)
+    train(samples, shares, "group", "control", LIMITS, study="study", seed=1)
+    across = [(rows, used) for rows, used in seen if rows["study"].nunique() == 2]
+    assert len(across) == 2
+    for name, (rows, used) in zip("AB", across, strict=True):
+        assert set(rows["study"][used]) == {"A", "B"} - {name}
+        assert not set(rows["subject"][used]) & set(rows.loc[rows["study"] == name, "subject"])
+        assert used.sum() == 40
+
+
+def test_cohorts_of_the_same_people_leave_nobody_to_train_on(quick):
+    samples, shares = in_two_studies(2, people=60, both=60)
+    found = train(samples, shares, "group", "control", LIMITS, study="study", seed=1)
+    assert set(found.predictions["validation"]) == {WITHIN}
+    said = [reason for reason in found.reasons if "cohorts other than" in reason]
+    assert len(said) == 2
+    assert "without its subjects: 0 subjects with a score in the reference and 0" in said[0]
+
+
+def test_of_the_warnings_only_that_of_the_steps_is_kept_back(quick, monkeypatch):
+    from sklearn.exceptions import ConvergenceWarning
+
+    def fit(*given):
+        warnings.warn("steps", ConvergenceWarning, stacklevel=1)
+        warnings.warn("l1_ratio has no effect", UserWarning, stacklevel=1)
+        return fit_and_predict(*given)
+
+    monkeypatch.setattr(trained, "fit_and_predict", fit)
+    samples, shares = cohort(25, 40, 16)
+    with pytest.warns(UserWarning, match="l1_ratio has no effect") as caught:
+        train(samples, shares, "group", "control", LIMITS, seed=1)
+    assert {warning.category for warning in caught} == {UserWarning}

@@ -192,9 +192,11 @@ def test_a_model_is_trained_where_it_is_asked_for(folder):
 def test_a_model_without_scikit_learn_or_groups_stops_the_run_before_any_job(folder):
     # A package of that name that cannot be found, whatever is installed.
     (folder / "sitecustomize.py").write_text(
-        "import importlib.util\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *more: name != 'sklearn' and find(name, *more)\n"
+        "import importlib.metadata\n"
+        "find = importlib.metadata.distribution\n"
+        "def distribution(name):\n"
+        "    return find('no-such-package' if name == 'scikit-learn' else name)\n"
+        "importlib.metadata.distribution = distribution\n"
     )
     change_settings(folder, signature__train=True, cohort__group="")
     done = snakemake(folder, "--dry-run", environment={"PYTHONPATH": str(folder)})
