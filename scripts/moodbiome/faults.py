@@ -32,6 +32,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}? " if close else ""
 
 
+def after(hint: str, words: str) -> str:
+    """How to mend a fault: words of their own, or after a question (see `suggestion`).
+
+    >>> after("did you mean 'seed'? ", "known are: seed"), after("", "known are: seed")
+    ("did you mean 'seed'? Known are: seed", 'known are: seed')
+    """
+    return hint + words[:1].upper() + words[1:] if hint else words
+
+
 def as_message(faults: list[Fault]) -> str:
     """All faults as one numbered text, for the one error that stops the run before any job."""
     count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"

@@ -19,7 +19,7 @@ import biom
 import numpy as np
 import pandas as pd
 
-from moodbiome.faults import Fault, suggestion
+from moodbiome.faults import Fault, after, suggestion
 from moodbiome.modules import COPIES
 
 UNITS = ("copies_per_genome", "rpk", "cpm", "relative")
@@ -35,6 +35,8 @@ ACCOUNT_COLUMNS = (
 
 _KO = re.compile(r"(?:ko:)?(K\d{5})(?::.*)?", re.IGNORECASE)
 _SEVERAL = re.compile(r"(?:ko:)?K\d{5}\s*[,;+]\s*(?:ko:)?K\d{5}.*", re.IGNORECASE)
+# What was meant as a KO: a digit too few or too many, or O for 0.
+_NEARLY_KO = re.compile(r"(?:ko:?)?[ _]?K[O\d]+(?![A-Z\d]).*", re.IGNORECASE)
 # Columns of HUMAnN have the sample's name and the unit; its renormalised tables say which.
 _SUFFIX = re.compile(r"_Abundance(?:-(RPKs?|CPM|RELAB))?$", re.IGNORECASE)
 _UNIT_OF_SUFFIX = {"rpk": "rpk", "rpks": "rpk", "cpm": "cpm", "relab": "relative"}
@@ -69,6 +71,8 @@ class FunctionTable:
         the table does not say.
     n_other : int
         Rows that are no KO, and no part of one.
+    others : tuple of str
+        Their labels, those first that look like a mistyped KO.
     n_stratified : int
         Rows of single taxa (``K00929|g__...``), which are parts of others and left out.
     """
@@ -79,6 +83,7 @@ class FunctionTable:
     ungrouped: pd.Series
     n_other: int
     n_stratified: int
+    others: tuple[str, ...] = ()
 
     @property
     def is_inferred(self) -> bool:
@@ -170,14 +175,17 @@ def read_function_table(
     if faults:
         return None, faults
     known = [sample for sample in samples if sample in cells.columns]
+    is_left = set(range(len(labels))) - set(wanted)
+    others = [label for row, label in enumerate(labels) if row in is_left and not is_part[row]]
     numbers = numbers.set_axis(wanted)[known]
     table = FunctionTable(
         format=form,
         amounts=numbers.loc[rows].set_axis(pd.Index(names, name="ko")).sort_index(),
         unmapped=_total(numbers, special["UNMAPPED"]),
         ungrouped=_total(numbers, special["UNGROUPED"]),
-        n_other=len(labels) - len(wanted) - sum(is_part),
+        n_other=len(others),
         n_stratified=sum(is_part),
+        others=tuple(sorted(others, key=lambda label: not _NEARLY_KO.fullmatch(label))),
     )
     if unit == "copies_per_genome":
         faults = _copies_faults(table.amounts, single_copy, min_single_copy, place)
@@ -208,6 +216,48 @@ def _copies_faults(
 def _most_found(universal: pd.DataFrame) -> pd.Series:
     """Samples in which more than half of some families are above 0: their median is a measure."""
     return 2 * (universal > 0).sum() > universal.notna().sum()
+
+
+def table_warnings(
+    table: FunctionTable, samples: Collection[str], unit: str, assay: str, name: str
+) -> list[Fault]:
+    """What a sound table may yet have wrong: samples, rows or the unit.
+
+    Parameters
+    ----------
+    table
+        As of `read_function_table`.
+    samples
+        Of the sheet, with this assay.
+    unit
+        One of `UNITS`, as the settings say.
+    assay
+        Where none but shotgun reads can be counts of a gene's reads.
+    name
+        Of the table's file.
+    """
+    warnings = []
+    lacking = [sample for sample in samples if sample not in table.amounts.columns]
+    if lacking:
+        problem = f"lacks {len(lacking)} of {len(samples)} samples: {_listed(lacking)}"
+        mend = "they are not measured; add them if they ought to be"
+        warnings.append(Fault(name, problem, mend))
+    if table.others:
+        is_one = table.n_other == 1
+        rows = "1 row that is no KO" if is_one else f"{table.n_other} rows that are no KO"
+        mend = "write a KO as K and five digits; whatever else is left out"
+        warnings.append(Fault(name, f"has {rows}: {_listed(table.others)}", mend))
+    amounts = table.amounts.to_numpy()
+    amounts = amounts[np.isfinite(amounts) & (amounts > 0)]
+    if (
+        unit == "rpk"
+        and source_of(table, assay) == MEASURED
+        and len(amounts)
+        and (amounts == np.round(amounts)).all()
+    ):
+        mend = "are these counts of reads? divide by gene length first"
+        warnings.append(Fault(name, "holds whole numbers, and the settings say rpk", mend))
+    return warnings
 
 
 def _total(numbers: pd.DataFrame, rows: list[int]) -> pd.Series:
@@ -281,8 +331,8 @@ def _sample_faults(columns: list[str], samples: Collection[str], name: str) -> l
         mend = "name the samples as the sheet does, one a column"
         problem = f"has no sample of the sheet; its columns are {_listed(extra)}"
         return [Fault(name, problem, mend)]
-    near = suggestion(extra[0], samples)
-    mend = f"{near}Name them as the sheet does, or delete them"
+    near = suggestion(extra[0], [sample for sample in samples if sample not in columns])
+    mend = after(near, "name them as the sheet does, or delete them")
     return [Fault(name, f"has samples or columns that the sheet lacks: {_listed(extra)}", mend)]
 
 

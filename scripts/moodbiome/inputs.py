@@ -1,5 +1,6 @@
 """Everything a user writes for a run, checked as a whole: settings, sheet, metadata, databases."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from moodbiome.dictionary import check_metadata, columns_of, read_dictionary, ti
 from moodbiome.faults import Fault
 from moodbiome.settings import check_against_sheet, check_settings, train_faults
 from moodbiome.sheet import Sheet, read_sheet
+
+# Faults of the settings with which nobody knows which tables are imported.
+_OF_IMPORT = re.compile(r"config: (the whole file|tables(\.import.*)?)")
 
 
 def imported_tables(settings: Mapping[str, Any]) -> dict[str, dict[str, Path]]:
@@ -65,8 +69,9 @@ def check_inputs(
     path = settings.get("samples")
     if not isinstance(path, str) or not path:
         return Sheet(), faults, []
-    # Settings of another form than the schema's cannot be held against anything.
-    imported = {} if faults else imported_tables(settings)
+    # The sheet names no reads where tables are imported, whatever else is wrong with the settings.
+    is_unknown = any(_OF_IMPORT.fullmatch(fault.place) for fault in faults)
+    imported = None if is_unknown else imported_tables(settings)
     sheet, of_sheet = read_sheet(Path(path), imported)
     rows: dict[str, int] = {}
     for unit in sheet.units:
@@ -78,11 +83,16 @@ def check_inputs(
     of_metadata, warnings = check_metadata(columns, fields, Path(path).name)
     if not of_metadata:
         sheet.metadata = tidy_metadata(sheet.metadata, fields)
-    against = [] if faults else check_against_sheet(settings, sheet, folder, imported)
-    against += [] if faults else train_faults(settings, with_conda)
-    if with_tables and sheet.units and not of_metadata:
-        against += _table_faults(settings, sheet, imported)
-        against += _function_faults(settings, sheet, folder)
+    against: list[Fault] = []
+    # Settings of another form than the schema's cannot be held against anything.
+    if imported is not None and not faults:
+        against += check_against_sheet(settings, sheet, folder, imported)
+        against += train_faults(settings, with_conda)
+        if with_tables and sheet.units and not of_metadata:
+            against += _table_faults(settings, sheet, imported)
+            of_functions, to_heed = _function_faults(settings, sheet, folder)
+            against += of_functions
+            warnings += to_heed
     return sheet, [*faults, *of_sheet, *of_metadata, *against], warnings
 
 
@@ -112,11 +122,14 @@ def _table_faults(
     return faults
 
 
-def _function_faults(settings: Mapping[str, Any], sheet: Sheet, folder: Path) -> list[Fault]:
-    """What is wrong with the imported tables of gene families."""
-    faults = []
+def _function_faults(
+    settings: Mapping[str, Any], sheet: Sheet, folder: Path
+) -> tuple[list[Fault], list[Fault]]:
+    """What is wrong with the imported tables of gene families, and what may be."""
+    faults: list[Fault] = []
+    warnings: list[Fault] = []
     for assay, path in imported_functions(settings).items():
-        from moodbiome.function_tables import read_function_table, read_single_copy
+        from moodbiome.function_tables import read_function_table, read_single_copy, table_warnings
 
         samples = [sample for sample, of_assay in sheet.samples if of_assay == assay]
         if not samples:
@@ -126,5 +139,8 @@ def _function_faults(settings: Mapping[str, Any], sheet: Sheet, folder: Path) ->
         unit = settings["function"]["import"][assay]["unit"]
         single_copy = read_single_copy(folder / "function/single_copy.tsv")
         least = settings["function"]["min_single_copy"]
-        faults += read_function_table(path, samples, unit, single_copy, least)[1]
-    return faults
+        table, of_table = read_function_table(path, samples, unit, single_copy, least)
+        faults += of_table
+        if table:
+            warnings += table_warnings(table, samples, unit, assay, path.name)
+    return faults, warnings

@@ -29,7 +29,7 @@ from moodbiome.download import (
     require_space,
     unpack,
 )
-from moodbiome.faults import Fault, as_message, suggestion
+from moodbiome.faults import Fault, after, as_message, suggestion
 
 KINDS = ("shotgun", "amplicon", "host")
 NOMENCLATURES = ("ncbi", "gtdb", "silva", "greengenes", "rdp")
@@ -298,7 +298,7 @@ def _field_faults(entry: Mapping[str, Any], place: str) -> list[Fault]:
             faults.append(Fault(f"{place}.{key}", f"is {entry[key]!r}", f"give {takes}"))
     for key in entry:
         if key not in _FIELDS:
-            mend = f"{suggestion(str(key), _FIELDS)}Keys are: {', '.join(_FIELDS)}"
+            mend = after(suggestion(str(key), _FIELDS), f"keys are: {', '.join(_FIELDS)}")
             faults.append(Fault(f"{place}.{key}", "is not a key of a database", mend))
     return faults
 

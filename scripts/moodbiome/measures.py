@@ -7,7 +7,7 @@ Light enough to be read at every start of the workflow; the models are in
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from moodbiome.dictionary import CENSORING, Field, is_missing, parse_limited
-from moodbiome.faults import Fault, suggestion
+from moodbiome.faults import Fault, after, suggestion
 from moodbiome.sheet import Sheet
 
 KINDS = {
@@ -125,9 +125,11 @@ def covariate_faults(
     """
     known = [*sheet.columns, *dictionary]
     problem = "is neither a column of the sheet nor a field of the dictionary"
-    listed = f"Columns are: {', '.join(sheet.columns)}"
+    listed = f"columns are: {', '.join(sheet.columns)}"
     return [
-        Fault(f"config: {setting}", f"{column!r} {problem}", suggestion(column, known) + listed)
+        Fault(
+            f"config: {setting}", f"{column!r} {problem}", after(suggestion(column, known), listed)
+        )
         for column in covariates
         if column not in known
     ]
@@ -150,7 +152,9 @@ def measure_faults(
         field = dictionary.get(column)
         if column not in sheet.columns:
             problem = f"the sheet has no column {column!r}"
-            mend = f"{suggestion(column, sheet.columns)}Columns are: {', '.join(sheet.columns)}"
+            mend = after(
+                suggestion(column, sheet.columns), f"columns are: {', '.join(sheet.columns)}"
+            )
         elif not cells:
             problem = f"column {column!r} is empty in every sample that is compared"
         elif len(set(cells)) < 2:

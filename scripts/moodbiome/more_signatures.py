@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from moodbiome.evidence import find_members
-from moodbiome.faults import Fault, suggestion
+from moodbiome.faults import Fault, after, suggestion
 from moodbiome.signature import PROFILES
 
 COLUMNS = (
@@ -147,9 +147,8 @@ def _row_faults(rows: pd.DataFrame, place: str) -> list[Fault]:
                 faults.append(Fault(here, f"{taxon!r} is no taxon", mend))
         direction = _DIRECTIONS.get(str(cells["direction"]).lower(), "")
         if not direction:
-            mend = f"{suggestion(str(cells['direction']), _DIRECTIONS)}Allowed are " + ", ".join(
-                _DIRECTIONS
-            )
+            hint = suggestion(str(cells["direction"]), _DIRECTIONS)
+            mend = after(hint, f"allowed are {', '.join(_DIRECTIONS)}")
             faults.append(Fault(here, f"the direction is {cells['direction']!r}", mend))
         if not cells["source"]:
             mend = "name the publication in the column source (BugSigDB: DOI or PMID)"

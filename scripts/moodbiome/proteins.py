@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from moodbiome.database import sha256
 from moodbiome.download import BACKOFF_SECONDS, RETRIES, Say, read_page
-from moodbiome.faults import Fault, as_message, suggestion
+from moodbiome.faults import Fault, after, as_message, suggestion
 from moodbiome.ledger import tsv
 
 ROLES = ("marker", "decoy", "single_copy")
@@ -279,16 +279,21 @@ def _cell_faults(row: Mapping[str, str], place: str) -> list[Fault]:
         mend = "give a KEGG orthology id, or a name of letters, digits, . _ and -"
         faults.append(Fault(f"{place} 'ko'", f"is {row['ko']!r}", mend))
     if row["role"] not in ROLES:
-        mend = f"{suggestion(row['role'], ROLES)}Roles are: {', '.join(ROLES)}"
+        mend = after(suggestion(row["role"], ROLES), f"roles are: {', '.join(ROLES)}")
         faults.append(Fault(f"{place} 'role'", f"is {row['role']!r}", mend))
+    cell = row["min_identity_percent"]
     try:
-        is_percent = 0 <= float(row["min_identity_percent"]) <= 100
+        identity = float(cell)
     except ValueError:
-        is_percent = False
-    if not is_percent:
-        problem = f"is {row['min_identity_percent']!r}"
-        mend = "give a number from 0 to 100"
+        identity = -1.0
+    # No family is told apart at 1 %: it is meant as a share. 0 asks for nothing, in either unit.
+    if 0 < identity <= 1:
+        mend = f"write {100 * identity:g}"
+        problem = f"is {cell!r}, a fraction; percent are wanted"
         faults.append(Fault(f"{place} 'min_identity_percent'", problem, mend))
+    elif not 0 <= identity <= 100:
+        mend = "give a number from 0 to 100"
+        faults.append(Fault(f"{place} 'min_identity_percent'", f"is {cell!r}", mend))
     return faults
 
 

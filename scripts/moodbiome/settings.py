@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 
 from moodbiome.database import DATABASE_FILES, TAXONOMY_FILES, genome_files, taxonomy_file
 from moodbiome.dictionary import Field, read_dictionary
-from moodbiome.faults import Fault, NotRun, suggestion
+from moodbiome.faults import Fault, NotRun, after, suggestion
 from moodbiome.formula import columns_of
 from moodbiome.manifest import Database, name_fault, read_manifest
 from moodbiome.measures import covariate_faults, measure_faults
@@ -153,7 +153,7 @@ def _longitudinal_faults(
         Fault(
             f"config: {key}",
             f"{name!r} is no column of the sheet and no field of config/metadata.tsv",
-            f"{suggestion(name, known)}Correct it, or take it out",
+            after(suggestion(name, known), "correct it, or take it out"),
         )
         for key, names in outcomes.items()
         for name in names
@@ -473,7 +473,9 @@ def _column_faults(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
     named += [("cohort.study", study)] if study else []
     for key, column in named:
         if column not in sheet.columns:
-            mend = f"{suggestion(column, sheet.columns)}Columns are: {', '.join(sheet.columns)}"
+            mend = after(
+                suggestion(column, sheet.columns), f"columns are: {', '.join(sheet.columns)}"
+            )
             faults.append(Fault(f"config: {key}", f"the sheet has no column {column!r}", mend))
     if study and study == group:
         mend = "name the column that tells the studies apart, or leave cohort.study empty"
@@ -486,7 +488,7 @@ def _column_faults(settings: dict[str, Any], sheet: Sheet) -> list[Fault]:
             faults.append(Fault("config: cohort.study", problem, mend))
     values = sorted({cells[group] for cells in sheet.metadata.values() if cells.get(group)})
     if group in sheet.columns and reference not in values:
-        mend = f"{suggestion(reference, values)}Values are: {', '.join(values) or 'none'}"
+        mend = after(suggestion(reference, values), f"values are: {', '.join(values) or 'none'}")
         problem = f"no sample has {reference!r} in column {group!r}"
         faults.append(Fault("config: cohort.reference", problem, mend))
     elif group in sheet.columns and len(values) < 2:

@@ -84,7 +84,7 @@ class Sheet:
         return list(next(iter(self.metadata.values()), {}))
 
 
-def read_sheet(path: Path, imported: Collection[str] = ()) -> tuple[Sheet, list[Fault]]:
+def read_sheet(path: Path, imported: Collection[str] | None = ()) -> tuple[Sheet, list[Fault]]:
     """Read a sample sheet (TSV or CSV) and find everything wrong with it.
 
     Parameters
@@ -93,7 +93,8 @@ def read_sheet(path: Path, imported: Collection[str] = ()) -> tuple[Sheet, list[
         The sheet. A byte order mark, CRLF line ends, blank lines and lines that begin with ``#``
         are accepted. Paths in it start at the sheet's own folder.
     imported
-        Assays whose feature table is imported: their rows name no reads.
+        Assays whose feature table is imported: their rows name no reads. None where that is
+        not known: then no row has to name any.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def read_sheet(path: Path, imported: Collection[str] = ()) -> tuple[Sheet, list[
     if not rows:
         return Sheet(), faults
     header = rows[0][1]
-    faults += _header_faults(header, name, bool(imported))
+    faults += _header_faults(header, name, imported is None or bool(imported))
     if faults:
         return Sheet(), faults
     if len(rows) == 1:
@@ -236,12 +237,15 @@ def _is_name(text: str) -> bool:
     return bool(NAME.fullmatch(text)) and len(text) <= LONGEST_NAME
 
 
-def _cell_faults(cell: dict[str, str], place: str, imported: Collection[str]) -> list[Fault]:
+def _cell_faults(cell: dict[str, str], place: str, imported: Collection[str] | None) -> list[Fault]:
     faults = []
     if not cell.get("sample"):
         faults.append(Fault(f"{place}, column 'sample'", "is empty", "fill it"))
-    if cell["assay"] in imported:
-        if cell["fastq_1"] or cell["fastq_2"] or cell["accession"]:
+    has_reads = bool(cell["fastq_1"] or cell["fastq_2"] or cell["accession"])
+    if imported is None and not has_reads:
+        pass
+    elif imported and cell["assay"] in imported:
+        if has_reads:
             mend = "empty these cells, or tables.import of the assay in the settings"
             faults.append(Fault(place, "has reads, and the assay's table is imported", mend))
     elif bool(cell["fastq_1"]) == bool(cell["accession"]):

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
-from moodbiome.faults import Fault, suggestion
+from moodbiome.faults import Fault, after, suggestion
 
 COLUMNS = ("strain", "species", "genome", "decoys")
 
@@ -144,7 +144,7 @@ def strain_faults(path: Path, species: Collection[str]) -> list[Fault]:
             problem = f"{strain.strain!r} stands {names[strain.strain]} times"
             faults.append(Fault(f"{place} 'strain'", problem, "give each strain one row"))
         if strain.species not in species:
-            mend = f"{suggestion(strain.species, species)}Species are: {', '.join(species)}"
+            mend = after(suggestion(strain.species, species), f"species are: {', '.join(species)}")
             problem = f"{strain.species!r} is not in the panel"
             faults.append(Fault(f"{place} 'species'", problem, mend))
         if not strain.genome:

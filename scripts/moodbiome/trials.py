@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from moodbiome.faults import Fault, NotRun, suggestion
+from moodbiome.faults import Fault, NotRun, after, suggestion
 from moodbiome.meta_analysis import (
     INFLUENCE,
     POOLED,
@@ -119,10 +119,8 @@ def _header_faults(header: list[str], name: str) -> list[Fault]:
     for column in header:
         if column not in known and not _is_own(column):
             hints[column] = suggestion(column, [*absent, *PREFIXES])
-            mend = (
-                f"{hints[column]}Columns are {', '.join(known)}, and subgroup_<name> and "
-                "moderator_<name>"
-            )
+            listed = f"columns are {', '.join(known)}, and subgroup_<name> and moderator_<name>"
+            mend = after(hints[column], listed)
             faults.append(Fault(place, f"has the unknown column {column!r}", mend))
     meant = "".join(hints.values())
     faults += [

@@ -4,11 +4,12 @@ Only the standard library: the sheet is checked at every start of the workflow.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from moodbiome.faults import Fault, suggestion
+from moodbiome.faults import Fault, after, suggestion
 from moodbiome.sheet import Sheet
 
 _SHOWN = 5
@@ -126,7 +127,8 @@ def intake_faults(
         faults.append(Fault(f"{key}.organisms", "is empty", mend))
     for name in wanted:
         if name not in organisms:
-            mend = f"{suggestion(name, organisms)}Known are: {', '.join(organisms)}"
+            meant = _abbreviated(name, organisms) or suggestion(name, organisms)
+            mend = after(meant, f"known are: {', '.join(organisms)}")
             problem = f"{name!r} is not in the panel and no strain of the table"
             faults.append(Fault(f"{key}.organisms", problem, mend))
     if not cohort["subject"]:
@@ -137,7 +139,9 @@ def intake_faults(
         intake_phases(order, during)
     except ValueError as error:
         words = [str(value) for value in during if str(value) not in order]
-        mend = f"{suggestion(words[0], order) if words else ''}Timepoints are: {', '.join(order)}"
+        mend = after(
+            suggestion(words[0], order) if words else "", f"timepoints are: {', '.join(order)}"
+        )
         faults.append(Fault(f"{key}.during", str(error), mend))
     if arms and not cohort["arm"]:
         mend = "name the column in cohort.arm, or leave this empty: all took it"
@@ -146,10 +150,24 @@ def intake_faults(
     known = sorted({cells[cohort["arm"]] for cells in people} - {""}) if arms else []
     for arm in arms:
         if arm not in known:
-            mend = f"{suggestion(arm, known)}Arms are: {', '.join(known)}"
+            mend = after(suggestion(arm, known), f"arms are: {', '.join(known)}")
             problem = f"no subject has {arm!r} in column {cohort['arm']!r}"
             faults.append(Fault(f"{key}.arms", problem, mend))
     return faults
+
+
+def _abbreviated(name: str, organisms: Sequence[str]) -> str:
+    """A question naming the one species that is written so for short, or nothing.
+
+    >>> _abbreviated("B. breve", ["B. breve CCFM1025", "bifidobacterium_breve"])
+    "did you mean 'bifidobacterium_breve'? "
+    """
+    words = re.fullmatch(r"([A-Za-z])[a-z]{0,2}\.?[ _]+([a-z]+)", name.strip())
+    if not words:
+        return ""
+    pattern = re.compile(rf"{words[1].lower()}[a-z]+_{words[2]}")
+    meant = [organism for organism in organisms if pattern.fullmatch(organism)]
+    return f"did you mean {meant[0]!r}? " if len(meant) == 1 else ""
 
 
 def visit_faults(
@@ -256,7 +274,9 @@ def _setting_faults(cohort: Mapping[str, Any], sheet: Sheet) -> list[Fault]:
     for key in ("subject", "timepoint", "arm"):
         column = cohort[key]
         if column and column not in sheet.columns:
-            mend = f"{suggestion(column, sheet.columns)}Columns are: {', '.join(sheet.columns)}"
+            mend = after(
+                suggestion(column, sheet.columns), f"columns are: {', '.join(sheet.columns)}"
+            )
             problem = f"the sheet has no column {column!r}"
             faults.append(Fault(f"config: cohort.{key}", problem, mend))
     return faults
@@ -272,7 +292,7 @@ def _timepoint_faults(cohort: Mapping[str, Any], values: list[str], name: str) -
         return [Fault(f"{name}, column {column!r}", str(error), mend)]
     faults = []
     for value in sorted(known - set(order)):
-        mend = f"{suggestion(value, order)}Add it in its place, or correct the sheet"
+        mend = after(suggestion(value, order), "add it in its place, or correct the sheet")
         problem = f"lacks {value!r} of column {column!r}"
         faults.append(Fault("config: cohort.timepoints", problem, mend))
     for value in dict.fromkeys(order):
@@ -281,7 +301,7 @@ def _timepoint_faults(cohort: Mapping[str, Any], values: list[str], name: str) -
             faults.append(Fault("config: cohort.timepoints", problem, "take it out"))
     baseline = str(cohort["baseline"])
     if baseline and baseline not in order:
-        mend = f"{suggestion(baseline, order)}Timepoints are: {', '.join(order)}"
+        mend = after(suggestion(baseline, order), f"timepoints are: {', '.join(order)}")
         problem = f"no sample has timepoint {baseline!r}"
         faults.append(Fault("config: cohort.baseline", problem, mend))
     elif baseline and baseline == order[-1]:
@@ -313,7 +333,7 @@ def _arm_faults(
         mend = "correct the column, or leave cohort.arm empty for change over time alone"
         faults.append(Fault(f"{name}, column {arm!r}", problem, mend))
     if reference not in arms:
-        mend = f"{suggestion(reference, arms)}Arms are: {', '.join(arms) or 'none'}"
+        mend = after(suggestion(reference, arms), f"arms are: {', '.join(arms) or 'none'}")
         problem = f"no subject has {reference!r} in column {arm!r}"
         faults.append(Fault("config: cohort.arm_reference", problem, mend))
     return faults

@@ -15,6 +15,7 @@ from moodbiome.function_tables import (
     read_function_table,
     read_single_copy,
     source_of,
+    table_warnings,
 )
 from pipeline import ROOT
 
@@ -84,6 +85,47 @@ def test_a_sample_of_the_sheet_may_lack_and_none_may_be_more(tmp_path):
     assert "the sheet lacks: s2" in str(faults[0])
     _, faults = read(tmp_path, "KO\tX1\nK00929\t1\n")
     assert "has no sample of the sheet; its columns are X1" in str(faults[0])
+
+
+def test_an_extra_column_is_held_against_samples_that_lack(tmp_path):
+    def said(header):
+        (tmp_path / "ko.tsv").write_text(f"KO\t{header}\nK00929\t1\t2\n")
+        samples = ["sample_1", "sample_22"]
+        return str(read_function_table(tmp_path / "ko.tsv", samples, "rpk")[1][0])
+
+    assert "did you mean 'sample_22'? Name them" in said("sample_1\tsample_11")
+    assert "did you mean 'sample_1'? Name them" in said("sample_22\tsample_11")
+
+
+def test_what_a_sound_table_may_have_wrong_is_a_warning(tmp_path):
+    text = "KO\tS1\nCOG1\t1\nK00929\t1.5\nK00929 x\t1\nK929\t1\nKO929\t1\nUNMAPPED\t9\nKAT1\t0\n"
+    table, faults = read(tmp_path, text)
+    assert faults == []
+    assert list(map(str, table_warnings(table, SAMPLES, "rpk", "shotgun", "ko.tsv"))) == [
+        "ko.tsv: lacks 1 of 2 samples: S2; they are not measured; add them if they ought to be",
+        (
+            "ko.tsv: has 5 rows that are no KO: K00929 x, K929, KO929, COG1, KAT1; write a KO as K "
+            "and five digits; whatever else is left out"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "assay", "is_doubted"),
+    [
+        ("KO\tS1\tS2\nK00929\t3\t0\nK00248\t\t7\n", "rpk", "shotgun", True),
+        ("KO\tS1\tS2\nK00929\t3\t0\nK00248\t\t7\n", "rpk", "amplicon", False),
+        ("KO\tS1\tS2\nK00929\t3\t0\nK00248\t\t7\n", "cpm", "shotgun", False),
+        ("KO\tS1\tS2\nK00929\t3\t0.5\n", "rpk", "shotgun", False),
+        ("KO\tS1\tS2\nK00929\t0\t0\n", "rpk", "shotgun", False),
+        ("function\tS1\tS2\nK00929\t3\t7\n", "rpk", "shotgun", False),
+    ],
+)
+def test_whole_numbers_as_rpk_may_be_counts_of_reads(tmp_path, text, unit, assay, is_doubted):
+    table, _ = read(tmp_path, text, unit)
+    said = " ".join(map(str, table_warnings(table, SAMPLES, unit, assay, "ko.tsv")))
+    doubt = "whole numbers, and the settings say rpk; are these counts of reads? divide by gene"
+    assert (doubt in said) == is_doubted
 
 
 def test_all_faults_of_a_table_are_said_at_once(tmp_path):

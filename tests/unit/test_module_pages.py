@@ -13,6 +13,7 @@ import yaml
 from moodbiome import figures
 from moodbiome.association import build_design
 from moodbiome.faults import NotRun
+from moodbiome.figures.function import _STATUS_COLOURS
 from moodbiome.measure_models import (
     MODULE_COLUMNS,
     TYPE_COLUMNS,
@@ -135,8 +136,21 @@ def test_the_figure_counts_what_is_not_assessable(modules, metadata):
     assert "Serotonin" not in figure.svg
     shown = re.findall(r"<text[^>]*>([^<]*)</text>", figure.svg)
     assert {"GABA from glutamate", "not assessable", "Copies per genome"} <= set(shown)
+    assert "Presence" in shown
+    in_rpk = figures.modules(modules.assign(unit="rpk"), groups, 0.01)
+    assert ">RPK</text>" in in_rpk.svg
+    assert "in RPK; the table could not be brought to copies" in in_rpk.caption
     with pytest.raises(ValueError, match="no module has an abundance"):
         figures.modules(modules.assign(abundance=None), groups, 0.01)
+
+
+def test_what_nobody_could_tell_is_the_palest_of_the_figure():
+    def luminance(status):
+        return sum(int(_STATUS_COLOURS[status][at : at + 2], 16) for at in (1, 3, 5))
+
+    statuses = ["present", "absent", "not assessable"]
+    assert list(_STATUS_COLOURS) == sorted(statuses, key=luminance)
+    assert luminance("not assessable") > 1.5 * luminance("absent") > 3 * luminance("present")
 
 
 class Words(HTMLParser):

@@ -67,6 +67,8 @@ def test_all_faults_of_a_table_are_said_at_once(given):
         "P1\tK00929\tbutyrate kinase\tmarker\t50",
         "P3\tK00929\tbutyrate kinase\tdecoy\t60",
         "P4\tK0 1\tx\tmarkr\tmany",
+        "P5\tK5\tx\tdecoy\t0.6",
+        "P6\tK6\tx\tdecoy\t0",
     ]
     said = given(rows)
     expected = [
@@ -76,6 +78,10 @@ def test_all_faults_of_a_table_are_said_at_once(given):
         ("row 11, column 'ko'", "is 'K0 1'; give a KEGG orthology id, or a name of letters"),
         ("row 11, column 'role'", "is 'markr'; did you mean 'marker'? Roles are: marker, decoy"),
         ("row 11, column 'min_identity_percent'", "is 'many'; give a number from 0 to 100"),
+        (
+            "row 12, column 'min_identity_percent'",
+            "is '0.6', a fraction; percent are wanted; write 60",
+        ),
     ]
     assert len(said) == len(expected)
     for fault, (place, problem) in zip(said, expected, strict=True):

@@ -16,6 +16,7 @@ from moodbiome import report as reports
 from moodbiome.evaluation import evaluate
 from moodbiome.figures import Ordination
 from moodbiome.intake import phase_changes, phase_counts, subject_phases
+from moodbiome.psychobiotics import CONSISTENT
 from moodbiome.report import NotRun, Report, citation_url, forbidden_words, render, render_sample
 from moodbiome.report.references import reference_list, sources_cited
 from moodbiome.report.samples import _place_sentence
@@ -351,9 +352,69 @@ def test_intake_is_counted_by_arm_and_phase_and_names_who_contradicts_it():
     assert "B. x: not assessable during intake in 1 of 7 subjects." in said
     cells = "<td>active</td><td>yes</td><td>0 of 4 (0\u00a0% to 49\u00a0%)</td>"
     assert cells + "<td>2 of 3 (21\u00a0% to 94\u00a0%)</td>" in text
+    assert "<td>gained 2, lost 0, p 0.5</td>" in text
     # 2 of 3 against 1 of 3 gain it.
     assert "<td>1 of 3 (6\u00a0% to 79\u00a0%)</td>" in text
     assert 'id="intake"' not in render(replace(few(), psychobiotics=rows), COHORT)
+
+
+def intake_of(people, level="species"):
+    """What the report says of intake: marks of each subject before, during and after it."""
+    shows = CONSISTENT if level == "strain" else f"detected {level}"
+    calls = {"+": shows, "-": "not detected", "?": "not assessable"}
+    samples = [(who, str(time), mark) for who in people for time, mark in enumerate(people[who])]
+    visits = pd.DataFrame(
+        [(who, time, "active" if who[0] == "P" else "placebo") for who, time, _ in samples],
+        index=[who + time for who, time, _ in samples],
+        columns=["subject", "timepoint", "arm"],
+    )
+    found = pd.DataFrame({"sample": visits.index, "organism": "x", "name": "B. x"})
+    found = found.assign(level=level, call=[calls[mark] for *_, mark in samples], reason="")
+    phases = dict(zip("012", ("before", "during", "after"), strict=True))
+    subjects = subject_phases(found, visits, phases, ["active"])
+    tables = {
+        "intake": phase_counts(subjects, phases),
+        "intake_changes": phase_changes(subjects, "placebo"),
+        "intake_subjects": subjects,
+    }
+    tables = {name: table.assign(assay="shotgun") for name, table in tables.items()}
+    rows = panel(("P10", "x", "species", "detected species", 0.001, ""))
+    text = render(replace(few(), psychobiotics=rows, **tables), COHORT)
+    table = text[text.index("Subjects in whom it was detected") :]
+    cells = re.findall(r"<tr>.*?</tr>", table[: table.index("</table>")], re.DOTALL)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in cells]
+    arms = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    return words(text, "intake", "evidence"), sorted(arms, key=lambda row: row["arm"])
+
+
+def test_a_change_of_intake_names_gain_loss_and_who_could_not_change():
+    # All of the active arm have it before, two lose it; the placebo is not told in both.
+    people = {"P1": "++-", "P2": "+-+", "P3": "+--", "Q1": "-??", "Q2": "?--"}
+    _, (active, placebo) = intake_of(people)
+    assert active["newly detected"] == "none without it before"
+    assert active["before to during"] == "gained 0, lost 2"
+    assert active["no longer detected"].startswith("1 of 1 ")
+    assert active["during to after"] == "gained 1, lost 1, p 1"
+    assert placebo["newly detected"] == "none assessable in both"
+    assert placebo["before to during"] == ""
+    assert placebo["no longer detected"] == "none with it during intake"
+    people = {"P1": "+--", "P2": "+--", "P3": "---", "Q1": "---"}
+    _, (active, _) = intake_of(people)
+    assert active["newly detected"].startswith("0 of 1 ")
+    assert active["before to during"] == "gained 0, lost 2, p 0.5"
+
+
+def test_those_who_carry_a_species_are_counted_and_of_a_strain_named():
+    people = {"P1": "-++", "Q1": "+++", "Q2": "++-", "Q3": "?+-", "Q4": "-+-", "Q5": "---"}
+    said, _ = intake_of(people)
+    assert (
+        "B. x: Not given it, and detected during intake, which is expected of a species that "
+        "people carry: 3 subjects (2 had it before and of 1 nothing is known of before)."
+    ) in said
+    assert "or own use): Q4." in said
+    assert "Q1" not in said
+    said, _ = intake_of(people, "strain")
+    assert "as before or with nothing known of before: Q1, Q2 and Q3." in said
 
 
 def test_warnings_come_before_every_result(page):

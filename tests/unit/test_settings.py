@@ -124,7 +124,7 @@ def test_sound_settings_and_sheet_have_no_fault(settings, sheet):
         ),
         ("function.proteins.table", "set.tsv", "function.proteins.fasta: is empty; a set is"),
         ("statistics.formula", "~ group + agee", "no column 'agee'; did you mean 'age'?"),
-        ("statistics.formula", "~ log(bmi)", "no column 'bmi'; Columns are: group, age"),
+        ("statistics.formula", "~ log(bmi)", "no column 'bmi'; columns are: group, age"),
     ],
 )
 def test_what_is_named_and_not_there_is_a_fault(settings, sheet, key, value, said):

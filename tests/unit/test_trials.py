@@ -75,7 +75,7 @@ def test_faulty_rows_are_named(tmp_path, rows, said):
     [
         (("sd_control", "sd_contrl"), "unknown column 'sd_contrl'; did you mean 'sd_control'?"),
         (("outcome\t", "outcom\t"), "unknown column 'outcom'; did you mean 'outcome'?"),
-        (("subgroup_strain", "strain"), "unknown column 'strain'; Columns are study, outcome"),
+        (("subgroup_strain", "strain"), "unknown column 'strain'; columns are study, outcome"),
         (("source", "se"), "header: names 'se' 2 times; rename one"),
     ],
 )

@@ -82,7 +82,7 @@ def test_nothing_is_asked_of_a_sheet_without_repeated_samples():
         (
             ROWS,
             {"baseline": "1"},
-            "config: cohort.baseline: no sample has timepoint '1'; Timepoints are: 0, 4, 12",
+            "config: cohort.baseline: no sample has timepoint '1'; timepoints are: 0, 4, 12",
         ),
         (ROWS, {"baseline": 12}, "cohort.baseline: '12' is the last timepoint"),
         (
@@ -191,7 +191,7 @@ def test_a_sound_intake_has_no_fault():
     ("settings", "expected"),
     [
         ({"during": [5]}, "intake.during: no sample has timepoint '5'; "),
-        ({"during": [5]}, "Timepoints are: 0, 4, 12"),
+        ({"during": [5]}, "timepoints are: 0, 4, 12"),
         ({"during": [0, 12]}, "intake.during: lacks '4', which lies between those given"),
         ({"during": []}, "intake.during: is empty, and organisms is set"),
         ({"organisms": []}, "intake.organisms: is empty; name what was given, of: bifido"),
@@ -199,6 +199,9 @@ def test_a_sound_intake_has_no_fault():
             {"organisms": ["bifidobacterium_brev"]},
             "is not in the panel and no strain of the table; did you mean 'bifidobacterium_breve'?",
         ),
+        ({"organisms": ["B. breve"]}, "; did you mean 'bifidobacterium_breve'? Known are: "),
+        ({"organisms": ["B breve"]}, "; did you mean 'bifidobacterium_breve'? Known are: "),
+        ({"organisms": ["L. breve"]}, "no strain of the table; known are: "),
         ({"arms": ["probiotics"]}, "no subject has 'probiotics' in column 'arm'; did you mean"),
         ({"cohort": COHORT | {"arm": ""}, "arms": ["x"]}, "cohort.arm is not; name the column"),
         ({"cohort": COHORT | {"subject": ""}}, "intake.during: is set, and cohort.subject is not"),

@@ -68,6 +68,7 @@ def test_modules_are_planned_with_a_table_of_families_only(folder):
     command += ["--configfile", folder / "config.yaml", "--json"]
     found = json.loads(subprocess.run(list(map(str, command)), capture_output=True).stdout)
     assert found["forecast"]["jobs"] == int(planned["total"])
+    assert [warning["problem"] for warning in found["warnings"]] == ["lacks 1 of 24 samples: S23"]
 
 
 def test_faults_of_families_and_modules_stop_the_run_with_all_others(folder):

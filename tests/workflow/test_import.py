@@ -64,6 +64,29 @@ def test_faults_of_a_table_stop_the_run_with_all_others(folder):
         assert said in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("section", "change", "said"),
+    [
+        ("function", {"import": {"shotgun": {"unit": "RPKM"}}}, "is 'RPKM', which is not one of"),
+        ("signature", {"train": "yes please"}, "'yes please' is not of type 'boolean'"),
+        ("function", 3, "config: function: is 3, which is not of type 'object'"),
+        ("tables", {"import": {"shotgun": {"genus": 3}}}, "is 3, which is not of type 'string'"),
+        ("tables", {"import": "genera.tsv"}, "is 'genera.tsv', which is not of type 'object'"),
+    ],
+)
+def test_a_fault_of_the_settings_makes_none_of_a_sheet_without_reads(folder, section, change, said):
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({**settings, section: change}))
+    if section == "tables":
+        (folder / "samples.tsv").write_text("sample\tgroup\tassay\nS0\ta\tshotgun\n")
+    command = [sys.executable, ROOT / "workflow/check_run.py", "--directory", folder]
+    command += ["--configfile", folder / "config.yaml", "--json"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.stderr == ""
+    (fault,) = json.loads(done.stdout)["faults"]
+    assert said in f"{fault['place']}: {fault['problem']}"
+
+
 def test_rows_without_reads_stay_a_fault_without_a_table(folder):
     (folder / "config.yaml").write_text("samples: samples.tsv\n")
     assert "neither 'fastq_1' nor 'accession'" in snakemake(folder, "--dry-run").stdout

@@ -17,7 +17,9 @@ from moodbiome.figures.drawing import (
 from moodbiome.figures.words import count_of, listed, plain
 from moodbiome.modules import COPIES, NOT_ASSESSABLE, NOT_COMPUTABLE, RPK, STATUSES
 
-_STATUS_COLOURS = {"present": "#4D4D4D", "absent": "#D9D9D9", "not assessable": "#E69F00"}
+# What nobody could tell is the palest: it says nothing of the module.
+_STATUS_COLOURS = {"present": "#333333", "absent": "#949494", "not assessable": "#F0F0F0"}
+_ABBREVIATED = ("rpk", "cpm")
 _QUANTILES = {"p25": 0.25, "median": 0.5, "p75": 0.75}
 # Below it the axis is linear, so that 0 has a place beside the logarithms.
 _LINEAR_BELOW = 0.01
@@ -48,6 +50,7 @@ def modules(
     if not drawn["abundance"].notna().any():
         raise ValueError("no module has an abundance, so that there is none to draw")
     unit = str(drawn["unit"].iloc[0])
+    unit = unit.upper() if unit in _ABBREVIATED else unit
     drawn["group"] = groups.reindex(drawn["sample"]).astype(str).to_numpy()
     present = [str(g) for g in groups.cat.categories if (drawn["group"] == str(g)).any()]
     order = list(dict.fromkeys(drawn["name"]))
@@ -116,7 +119,7 @@ def modules(
     )
     bars = (
         chart_of(parts[parts["end"] > parts["start"]])
-        .mark_bar(stroke="white", strokeWidth=0.5)
+        .mark_bar(stroke=FAINT, strokeWidth=0.5)
         .encode(
             x=alt.X("start:Q", title="Samples (%)", scale=alt.Scale(domain=[0, 100])),
             x2="end:Q",
@@ -128,7 +131,7 @@ def modules(
                 legend=alt.Legend(orient="top"),
             ),
         )
-        .properties(width=180, height=height, title=heading_above("Is it there?"))
+        .properties(width=180, height=height, title=heading_above("Presence"))
     )
     chart = alt.hconcat(dots, bars, spacing=16).resolve_scale(
         color="independent", shape="independent"

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from moodbiome.figures import plain
+from moodbiome.figures import count_of, plain
+from moodbiome.intake import FOUND
 from moodbiome.report.content import Report, not_empty
 from moodbiome.report.display import Table, as_table
 from moodbiome.report.words import enumerated, percent
@@ -15,9 +16,12 @@ _CHECKS = {
     "given, not detected": "Given it, and not detected during intake (was it taken?)",
     "not given, newly detected": "Not given it, and newly detected during intake (samples mixed "
     "up, contamination, or own use)",
-    "not given, detected": "Not given it, and detected during intake, as before or with nothing "
-    "known of before",
 }
+# Many people carry a species of the panel, and few its strain: of the first no one is named.
+_OWN = "not given, detected"
+_OWN_STRAIN = "Not given it, and detected during intake, as before or with nothing known of before"
+_NO_PAIR = "none assessable in both"
+_ALL_HAD_IT, _NONE_HAD_IT = "none without it before", "none with it during intake"
 
 
 class _Panel(NamedTuple):
@@ -102,16 +106,34 @@ def _intake_sentences(subjects: pd.DataFrame) -> list[str]:
     sentences = []
     for check, words in _CHECKS.items():
         for name, part in subjects[subjects["check"] == check].groupby("name", sort=False):
-            who = list(part["subject"].astype(str))
-            named = who[:_MAX_NAMED]
-            if len(who) > _MAX_NAMED:
-                named.append(f"{len(who) - _MAX_NAMED} others")
-            sentences.append(f"{name}: {words}: {enumerated(named)}.")
+            sentences.append(f"{name}: {words}: {_named(part)}.")
+    before = subjects[(subjects["phase"] == "before") & (subjects["state"] == FOUND)]
+    for name, part in subjects[subjects["check"] == _OWN].groupby("name", sort=False):
+        level = part["level"].iloc[0]
+        if level == "strain":
+            sentences.append(f"{name}: {_OWN_STRAIN}: {_named(part)}.")
+            continue
+        n_before = int(part["subject"].isin(before.loc[before["name"] == name, "subject"]).sum())
+        n_others = len(part) - n_before
+        counts = [f"{n_before} had it before"] if n_before else []
+        counts += [f"of {n_others} nothing is known of before"] if n_others else []
+        sentences.append(
+            f"{name}: Not given it, and detected during intake, which is expected of a {level} "
+            f"that people carry: {count_of(len(part), 'subject')} ({enumerated(counts)})."
+        )
     unknown = subjects[(subjects["phase"] == "during") & (subjects["state"] == "not assessable")]
     for name, part in unknown.groupby("name", sort=False):
         n, of = len(part), subjects.loc[subjects["name"] == name, "subject"].nunique()
         sentences.append(f"{name}: not assessable during intake in {n} of {of} subjects.")
     return sentences
+
+
+def _named(part: pd.DataFrame) -> str:
+    who = list(part["subject"].astype(str))
+    named = who[:_MAX_NAMED]
+    if len(who) > _MAX_NAMED:
+        named.append(f"{len(who) - _MAX_NAMED} others")
+    return enumerated(named)
 
 
 def _intake_table(assay: str, counts: pd.DataFrame, changes: pd.DataFrame | None) -> Table:
@@ -133,19 +155,23 @@ def _intake_table(assay: str, counts: pd.DataFrame, changes: pd.DataFrame | None
         begin = changes[changes["to"] == "during"].set_index(keys)
         end = changes[changes["from"] == "during"].set_index(keys)
         at = pd.MultiIndex.from_frame(wide[keys])
-        for part, kind, rest, heading in (
-            (begin, "gained", "neither", "newly detected"),
-            (end, "lost", "both", "no longer detected"),
+        for part, kind, rest, heading, both_ways, nobody in (
+            (begin, "gained", "neither", "newly detected", "before to during", _ALL_HAD_IT),
+            (end, "lost", "both", "no longer detected", "during to after", _NONE_HAD_IT),
         ):
             if part.empty:
                 continue
-            rows = zip(
-                *(part[kind], part[kind] + part[rest], part[f"{kind}_low"], part[f"{kind}_high"]),
-                strict=True,
-            )
-            said = pd.Series([_intake_words(*row) for row in rows], index=part.index)
-            wide[heading] = said.reindex(at).to_numpy()
-            wide[f"p of {heading}"] = part["p_mcnemar"].reindex(at).to_numpy()
+            shares = part[[kind, rest, f"{kind}_low", f"{kind}_high"]].assign(pairs=part["pairs"])
+            words = [
+                _intake_words(k, k + others, low, high, nobody if pairs else _NO_PAIR)
+                for k, others, low, high, pairs in shares.itertuples(index=False)
+            ]
+            wide[heading] = pd.Series(words, index=part.index).reindex(at).to_numpy()
+            # Where none could change this way, a p of those who changed the other way misleads.
+            p = part["p_mcnemar"].where(part[kind] + part[rest] > 0)
+            changed = zip(part["pairs"], part["gained"], part["lost"], p, strict=True)
+            words = [_change_words(*row) for row in changed]
+            wide[both_ways] = pd.Series(words, index=part.index).reindex(at).to_numpy()
         if not begin.empty and begin["p_fisher"].notna().any():
             wide["p against the reference arm"] = begin["p_fisher"].reindex(at).to_numpy()
     if set(wide["arm"]) == {""}:
@@ -153,13 +179,26 @@ def _intake_table(assay: str, counts: pd.DataFrame, changes: pd.DataFrame | None
     caption = (
         f"Subjects in whom it was detected, of those assessable, {plain(assay)}, with Wilson's "
         "95 % interval; newly detected of those without it before intake, no longer detected of "
-        "those with it during intake, with p of McNemar's exact test within the arm; against the "
+        "those with it during intake; from phase to phase, all who gained and who lost it, with p "
+        "of McNemar's exact test of the one against the other within the arm; against the "
         "reference arm Fisher's exact test of newly detected. No p is adjusted"
     )
     return as_table(wide, caption, "results/signature/intake.tsv", headings={"name": "organism"})
 
 
-def _intake_words(part: float, whole: float, low: float, high: float) -> str:
+def _change_words(pairs: int, gained: int, lost: int, p: float) -> str:
+    """
+    >>> _change_words(12, 0, 2, 0.5), _change_words(12, 0, 2, float("nan"))
+    ('gained 0, lost 2, p 0.5', 'gained 0, lost 2')
+    """
+    if not pairs:
+        return ""
+    return f"gained {gained}, lost {lost}" + ("" if pd.isna(p) else f", p {p:.3g}")
+
+
+def _intake_words(
+    part: float, whole: float, low: float, high: float, nobody: str = "none assessable"
+) -> str:
     if not whole:
-        return "none assessable"
+        return nobody
     return f"{part:.0f} of {whole:.0f} ({percent(low)} to {percent(high)})"
