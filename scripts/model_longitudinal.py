@@ -28,7 +28,7 @@ from moodbiome.longitudinal import (
     taxon_values,
     with_q,
 )
-from moodbiome.modules import log2_abundance
+from moodbiome.measure_models import comparable_modules
 from moodbiome.tables import prokaryotes, read_counts
 
 LOG2, LOG2_CHANGE = "log2 of the sheet's unit", "log2 fold change"
@@ -101,10 +101,10 @@ for assay, file in zip(params.assays, snake_in.counts, strict=True):
     if functions is not None and assay in set(functions["assay"]):
         rows = (functions["assay"] == assay) & functions["sample"].isin(usable.index)
         try:
-            values, without = log2_abundance(functions[rows], params.min_prevalence)
+            values, without = comparable_modules(functions[rows], params.min_prevalence)
         except NotRun as error:
-            values, without = pd.DataFrame(), [error.reason]
-        reasons_of = [("longitudinal", f"modules: {reason}") for reason in without]
+            values, without = pd.DataFrame(), [f"modules: {error.reason}"]
+        reasons_of = [("longitudinal", reason) for reason in without]
         notes[assay].append(pd.DataFrame(reasons_of, columns=["analysis", "reason"]))
         if not values.empty:
             values = values.reindex(usable.index)

@@ -48,13 +48,16 @@ meta_analyses = {
 modules, module_tests, modules_by_type = [
     read_tsv(path, text=["module", "name", "reason"]) for path in snake_in.functions
 ] or [None] * 3
+searched = [read_tsv(path, text=["status", "reason"]) for path in snake_in.gene_search]
 definitions = None
 if snake_in.functions:
     tables = map(Path, snake_in.module_tables)
     definitions, _ = read_definitions(*tables, [Path(path) for path in snake_in.more_modules])
-imports = {
-    Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in snake_in.imports
-}
+imports, functions = (
+    {Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in paths}
+    for paths in (snake_in.imports, snake_in.function_imports)
+)
+proteins = [json.loads(Path(path).read_text()) for path in snake_in.proteins]
 
 
 def of_sequenced(paths, *text):
@@ -98,6 +101,7 @@ report = Report(
     more_scores=read_tsv(snake_in.more_scores, text=["signature", "reason"]),
     psychobiotics=read_tsv(snake_in.psychobiotics),
     **intakes,
+    gene_search=searched[0] if searched else None,
     modules=modules,
     module_tests=module_tests,
     modules_by_type=modules_by_type,
@@ -122,6 +126,8 @@ report = Report(
     provenance={
         "databases": databases,
         "imports": imports,
+        "functions": functions,
+        "proteins": proteins[0] if proteins else {},
         "versions": {
             **python_versions(),
             **{row["tool"]: row["version"] for row in software},

@@ -404,6 +404,10 @@ def require_taxa(
     if method == "prevalence":
         screen["tested"] &= screen["prevalence"].between(0.1, 0.9)
     n_tested = int(screen["tested"].sum())
+    if n_tested == 0 and method == "prevalence" and (screen["prevalence"] == 1).all():
+        raise NotRun(
+            f"{method}: all {len(counts)} taxa are present in all samples: nothing to test"
+        )
     if n_tested == 0:
         raise NotRun(
             f"{method}: none of {len(counts)} taxa passes the filters (prevalence "

@@ -174,7 +174,7 @@ def compare(
     for metric, measure in measures(chosen, seed, branches).items():
         distance = measure(deep)
         found.distance[metric] = distance
-        ordination = found.attempt("ordination", diversity.pcoa, distance)
+        ordination = found.attempt("ordination", diversity.pcoa, distance, metric=metric)
         if ordination is None:
             # Samples that do not differ have no groups to compare either.
             continue

@@ -715,7 +715,7 @@ def _robust_clr(values: np.ndarray) -> np.ndarray:
     return np.where(present, logs - centre, 0)
 
 
-def pcoa(distance: pd.DataFrame, axes: int = 10) -> Ordination:
+def pcoa(distance: pd.DataFrame, axes: int = 10, metric: str = "") -> Ordination:
     """Principal coordinates of a distance matrix, signs fixed.
 
     Parameters
@@ -754,7 +754,8 @@ def pcoa(distance: pd.DataFrame, axes: int = 10) -> Ordination:
         raise ValueError(f"axes must be 1 or more, not {axes}")
     centred = gower_centred(checked_distances(distance, distance.index))
     if not centred.any():
-        raise NotRun(f"ordination: the {n} samples do not differ")
+        by = f" by {metric.replace('_', ' ')}" if metric else ""
+        raise NotRun(f"ordination: the {n} samples do not differ{by}")
     axes = min(axes, n - 1)
     if n <= _MANY_SAMPLES:
         sizes, vectors = eigh(centred, subset_by_index=[n - axes, n - 1])

@@ -26,7 +26,7 @@ from moodbiome.dictionary import CENSORING, Field
 from moodbiome.faults import NotRun
 from moodbiome.formula import columns_of, formula_of, names_in, without_column
 from moodbiome.measures import kind_of
-from moodbiome.modules import log2_abundance
+from moodbiome.modules import NOT_COMPUTABLE, log2_abundance
 
 MAIN = "main"
 RUNS = (MAIN, "without_antidepressants", "without_recent_antibiotics", "adjusted_for_stool")
@@ -56,6 +56,8 @@ _MIN_SPARE_SAMPLES = 5
 # Above it the expectation beyond the limit rests on the assumed tail more than on measurements.
 _MAX_CENSORED = 0.5
 _LEVEL = 0.95
+# Modules that a reason names; the others are counted.
+_MOST_NAMED = 3
 
 
 class Features(NamedTuple):
@@ -167,6 +169,63 @@ def score_features(scores: pd.DataFrame) -> Features:
     return Features("signature", values, pd.Series({"score": "signature score"}), "natural log")
 
 
+def comparable_modules(
+    modules: pd.DataFrame, min_prevalence: float = 0.10
+) -> tuple[pd.DataFrame, list[str]]:
+    """Log2 abundances of the modules that can be compared, and in words which cannot.
+
+    Modules that no gene can tell (``not_computable``) are neither compared nor named: that they
+    are not is a matter of their definition, and of no data.
+
+    Parameters
+    ----------
+    modules : DataFrame
+        As of `function_features`.
+    min_prevalence : float
+        See `modules.log2_abundance`.
+
+    Returns
+    -------
+    values : DataFrame of shape (n_samples, n_modules)
+    left_out : list of str
+        One text a reason, with how many modules it holds for and the names of the first.
+
+    Examples
+    --------
+    >>> rows = [(s, m, m.upper(), None, "not_assessable") for m in "abcd" for s in ("S1", "S2")]
+    >>> rows += [("S1", "e", "E", 4.0, "present"), ("S2", "e", "E", 0.0, "absent")]
+    >>> columns = ["sample", "module", "name", "abundance", "status"]
+    >>> table = pd.DataFrame(rows, columns=columns).assign(unit="copies per genome")
+    >>> values, left_out = comparable_modules(table)
+    >>> list(values), left_out
+    (['e'], ['4 modules that the gene families do not tell, among them “A”, “B”, “C”'])
+    """
+    computable = modules[modules["status"] != NOT_COMPUTABLE]
+    measured = computable.groupby("module", sort=False)["abundance"].count() > 0
+    names = computable.drop_duplicates("module").set_index("module")["name"]
+    without = names[measured.index[~measured]].tolist()
+    told = computable[computable["module"].isin(measured.index[measured])]
+    values, left_out = log2_abundance(told, min_prevalence)
+    said = [_counted(without, "that the gene families do not tell")] if without else []
+    for text in left_out:
+        reason, _, listed = text.partition(": ")
+        said.append(_counted(names[listed.split(", ")].tolist(), reason))
+    return values, said
+
+
+def _counted(names: Sequence[str], reason: str) -> str:
+    """How many modules a reason holds for, and the first by name; names hold commas.
+
+    >>> _counted(["Acetate"], "in no sample")
+    '1 module in no sample: “Acetate”'
+    >>> _counted(["A", "B", "C", "D"], "in no sample")
+    '4 modules in no sample, among them “A”, “B”, “C”'
+    """
+    quoted = ", ".join(f"“{name}”" for name in names[:_MOST_NAMED])
+    link = ", among them" if len(names) > _MOST_NAMED else ":"
+    return f"{len(names)} module{'s' if len(names) > 1 else ''} {reason}{link} {quoted}"
+
+
 def function_features(
     modules: pd.DataFrame, min_prevalence: float = 0.10
 ) -> tuple[Features, list[str]]:
@@ -184,7 +243,7 @@ def function_features(
     NotRun
         If no module can be compared, or none is in a unit that can be.
     """
-    values, left_out = log2_abundance(modules, min_prevalence)
+    values, left_out = comparable_modules(modules, min_prevalence)
     if values.empty:
         raise NotRun("; ".join(["no module can be compared", *left_out]))
     copies = modules.set_index(["sample", "module"])["abundance"]

@@ -31,6 +31,7 @@ from moodbiome.association import (
     linear_models,
     log2_proportions,
     random_intercept,
+    require_taxa,
     run_models,
     screen_taxa,
 )
@@ -405,6 +406,15 @@ def test_what_cannot_be_run_is_returned_with_its_reason(metadata):
     assert table.columns.tolist() == columns
     assert table.empty
     assert "none of 60 taxa passes the filters" in not_run["log2_proportion"]
+
+
+def test_taxa_that_all_samples_have_leave_no_prevalence_to_test(metadata):
+    counts, total = community(np.random.default_rng(9), 24)
+    everywhere = counts.clip(lower=5)
+    with pytest.raises(NotRun, match="all 60 taxa are present in all samples: nothing to test"):
+        require_taxa(everywhere, total, "prevalence", 0.1, 1e-9)
+    with pytest.raises(NotRun, match="none of 60 taxa passes the filters"):
+        require_taxa(everywhere, total, "log2_proportion", 0.1, 0.99)
 
 
 def test_few_taxa_have_no_bias_to_correct(metadata):

@@ -107,7 +107,9 @@ def test_samples_that_do_not_differ_are_no_error(counts, samples):
         same[sample] = same[same.columns[0]]
     found = run(same, samples)
     assert found.ordination == {}
-    assert any("do not differ" in reason for _, reason in found.not_run)
+    reasons = [reason for analysis, reason in found.not_run if analysis == "ordination"]
+    assert "ordination: the 12 samples do not differ by bray curtis" in reasons
+    assert "ordination: the 12 samples do not differ by jaccard" in reasons
 
 
 def test_a_group_with_an_odd_name_can_be_compared(counts, samples):

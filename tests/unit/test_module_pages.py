@@ -17,6 +17,7 @@ from moodbiome.figures.function import _STATUS_COLOURS
 from moodbiome.measure_models import (
     MODULE_COLUMNS,
     TYPE_COLUMNS,
+    comparable_modules,
     contrast_types,
     function_features,
     model_features,
@@ -71,7 +72,9 @@ def modules(definitions, metadata):
 def test_a_planted_difference_has_the_interval_of_ordinary_least_squares(modules, metadata):
     block, left_out = function_features(modules)
     assert list(block.outcomes) == [KINASE]
-    assert any("without an abundance in some sample: " + GAD in reason for reason in left_out)
+    assert "1 module without an abundance in some sample: “GABA from glutamate”" in left_out
+    assert re.match(r"\d+ modules in fewer than 10% of the samples, among them “", left_out[1])
+    assert not re.search("erotonin_|dopamine", " ".join(left_out)), "no data bear on these"
     design = build_design(metadata, "~ group + age", {"group": "control"})
     found = model_features(block, design)
     assert list(found.columns) == MODULE_COLUMNS[1:]
@@ -86,6 +89,18 @@ def test_a_planted_difference_has_the_interval_of_ordinary_least_squares(modules
     assert row["method"] == "log2_abundance, least squares"
 
 
+def test_modules_whose_families_were_not_given_are_one_line_with_names(modules):
+    known = modules["module"].isin([KINASE, GAD])
+    modules.loc[~known & (modules["status"] == "absent"), "abundance"] = None
+    values, left_out = comparable_modules(modules)
+    assert list(values) == [KINASE]
+    n = modules.loc[~known & (modules["status"] == "absent"), "module"].nunique()
+    first = modules.loc[~known & (modules["status"] == "absent"), "name"].iloc[0]
+    said = f"{n} modules that the gene families do not tell, among them “{first}”, "
+    assert left_out[0].startswith(said)
+    assert len(left_out) == 2
+
+
 def test_a_module_that_a_group_is_without_has_no_fold_change(modules, metadata):
     is_control = modules["sample"].map(metadata["group"]) == "control"
     modules.loc[(modules["module"] == KINASE) & is_control, "abundance"] = 0
@@ -96,7 +111,7 @@ def test_a_module_that_a_group_is_without_has_no_fold_change(modules, metadata):
 
 
 def test_modules_that_all_samples_lack_are_not_compared(modules):
-    with pytest.raises(NotRun, match="no module can be compared; in fewer than 10%"):
+    with pytest.raises(NotRun, match=r"no module can be compared; \d+ modules in fewer than 10%"):
         function_features(modules.assign(abundance=0.0))
 
 

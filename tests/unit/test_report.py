@@ -18,6 +18,8 @@ from moodbiome.figures import Ordination
 from moodbiome.intake import phase_changes, phase_counts, subject_phases
 from moodbiome.psychobiotics import CONSISTENT
 from moodbiome.report import NotRun, Report, citation_url, forbidden_words, render, render_sample
+from moodbiome.report.performance import evaluation_sentences
+from moodbiome.report.provenance import databases
 from moodbiome.report.references import reference_list, sources_cited
 from moodbiome.report.samples import _place_sentence
 from moodbiome.report.taxa import sensitivity_assays
@@ -311,7 +313,9 @@ def test_psychobiotics_are_a_panel_with_intervals_and_limits():
         ("A", "0.12 (0.06 to 0.24)", "consistent with strain"),
         ("B", "&lt; 0.002", "not assessable at this depth"),
     ):
-        shown = "".join(f"<td>{cell}</td>" for cell in cells)
+        interval, call = cells
+        kept = ' class="i"' if "to" in interval else ""
+        shown = f"<td{kept}>{interval}</td><td>{call}</td>"
         assert f'<tr><th scope="row">{sample}</th>{shown}</tr>' in text
     found = words(text, "psychobiotics", "evidence")
     assert "Not shown (shotgun): B. gone. Reason: no taxon for it." in found
@@ -588,6 +592,109 @@ def test_a_trained_model_comes_first_only_where_it_beats_the_score(gain, verdict
     first = said.index("permutation p") > said.index("A model trained on the taxa")
     assert first == (gain > 0)
     assert "Nadeau C, Bengio Y (2003)" in text
+
+
+def test_repeated_samples_are_told_by_how_many_people_they_are_of():
+    names = [f"S{i}" for i in range(40)]
+    is_other = np.arange(40) % 4 > 1
+    samples = pd.DataFrame(
+        {
+            "score": np.random.default_rng(1).normal(size=40) + is_other,
+            "group": np.where(is_other, "depressed", "control"),
+            "subject": [f"P{i // 2}" for i in range(40)],
+        },
+        index=names,
+    )
+    found = evaluate(samples, "group", "control", permutations=9, seed=1)
+    report = replace(few(names), evaluation=found.table.assign(assay="shotgun"))
+    assert "n = 20 against 20 samples, of 20 people in all." in evaluation_sentences(report)[0]
+    once = evaluate(samples.drop(columns="subject"), "group", "control", permutations=9, seed=1)
+    report = replace(few(names), evaluation=once.table.assign(assay="shotgun"))
+    assert "n = 20 against 20." in evaluation_sentences(report)[0]
+
+
+def test_a_model_that_was_asked_for_and_not_trained_says_why():
+    note = NotRun("trained model", "needs 20 subjects in each group")
+    features = pd.DataFrame(columns=["assay", "comparison", "name", "cohort"])
+    text = render(replace(few(), trained_features=features, not_run=[note]), COHORT)
+    said = words(text, "evaluation", "evidence")
+    assert "Trained model: not run. needs 20 subjects in each group." in said
+    assert "trained_not_run.tsv" in said
+    assert "signature/trained.tsv" not in said
+    assert "scikit-learn" not in words(text, "methods", "references")
+    assert "Pedregosa" not in text
+    assert "trained_not_run.tsv" not in render(few(), COHORT)
+
+
+def searched():
+    """The search of three samples, as measure_genes writes it."""
+    table = pd.DataFrame(
+        {
+            "sample": ["A", "B", "C"],
+            "status": ["ok", "too_shallow", "failed"],
+            "reason": [None, "only 12 fragments of single-copy families", "a file is broken"],
+            "fragments": [1_200_000, 900, np.nan],
+            "marker": [5_000, 3, np.nan],
+            "single_copy": [8_000, 12, np.nan],
+        }
+    )
+    size = dict(zip(["bp", "low", "high"], [3.41e6, 3.3e6, 3.52e6], strict=True))
+    return table.assign(
+        **{f"average_genome_size_{end}": [value, np.nan, np.nan] for end, value in size.items()}
+    )
+
+
+def test_a_search_for_marker_genes_is_told_cited_and_shown_by_sample():
+    modules = pd.DataFrame(columns=["sample", "module", "assay", "abundance"])
+    families = [{"role": role} for role in ("marker", "marker", "decoy", "single_copy")]
+    proteins = {"sha256": "f00d", "files": {}, "families": dict(enumerate(families))}
+    report = replace(
+        few("ABC"),
+        modules=modules,
+        gene_search=searched(),
+        provenance={"proteins": proteins, "versions": {"diamond": "2.1.3"}},
+    )
+    text = render(report, COHORT)
+    said = words(text, "genes", "evidence")
+    assert "in 3 samples; copies per genome could be measured in 1." in said
+    assert "3.41 [3.30, 3.52]" in said
+    assert "too shallow" in said
+    assert "only 12 fragments of single-copy families" in said
+    assert 'href="samples/B.html"' in text[text.index('id="genes"') :]
+    method = words(text, "methods", "references")
+    assert "(2 markers, 1 single-copy families, 1 decoys) with DIAMOND 2.1.3 (blastx" in method
+    assert "10.1038/s41592-021-01101-x †" in words(text, "references", "references") or re.search(
+        r"DIAMOND\. Nature Methods 18:366.*?†", text[text.index('id="references"') :]
+    )
+    assert "DIAMOND" not in render(few(), COHORT)
+
+
+def test_tables_and_sets_of_gene_families_have_their_fingerprints():
+    found = {"sha256": "aa11", "files": {"ko.tsv": {"bytes": 10, "sha256": "bb22"}}}
+    proteins = {"sha256": "cc33", "files": {"set.faa": {"bytes": 20, "sha256": "dd44"}}}
+    provenance = {"functions": {"amplicon": found}, "proteins": proteins}
+    table = databases(replace(few(), provenance=provenance))
+    rows = [["".join(cell.parts) for cell in row] for row in table.rows]
+    assert rows == [
+        ["amplicon", "whole table of gene families", "", "aa11"],
+        ["amplicon", "ko.tsv", "10", "bb22"],
+        ["shotgun", "whole protein set", "", "cc33"],
+        ["shotgun", "set.faa", "20", "dd44"],
+    ]
+
+
+def test_captions_stand_outside_the_box_that_scrolls(page):
+    assert "<caption" not in page
+    for box in re.findall(r'<div class="scroll".*?</div>', page, re.DOTALL):
+        assert 'class="caption"' not in box
+    assert page.count('class="caption"') == page.count("<table")
+
+
+def test_a_reason_of_several_analyses_stands_once(bare):
+    notes = [NotRun(name, "no age") for name in ("measures", "sensitivity", "modules")]
+    said = words(render(replace(bare, not_run=notes), COHORT))
+    assert "measured variables, sensitivity runs, comparison of gut-brain modules: no age" in said
+    assert said.count("no age") == 1
 
 
 def test_a_missing_table_without_a_reason_is_not_run_and_no_more_is_said():

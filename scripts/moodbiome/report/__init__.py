@@ -16,6 +16,7 @@ The page of the cohort, a module a section or two, in the order of the page
 - performance     how well the score tells the groups apart
 - psychobiotics   psychobiotics
 - function        gut-brain modules
+- genes           the search for marker genes behind them
 - evidence        evidence behind the signature, conditions that share its taxa
 - associations    differential abundance, power, measured variables, sensitivity runs
 - longitudinal    change over time

@@ -45,6 +45,8 @@ power, measures, group_sensitivity : DataFrame or None
         results/signature/psychobiotics.tsv.
     intake, intake_changes, intake_subjects : DataFrame or None
         As written by check_intake; None where no intake was declared.
+    gene_search : DataFrame or None
+        results/function/shotgun.gene_search.tsv; None where reads were not searched for genes.
     modules, module_tests, modules_by_type : DataFrame or None
         results/function/modules.tsv, results/statistics/modules.tsv and modules_by_type.tsv; None,
         and no section, where no gene families were given.
@@ -78,7 +80,9 @@ power, measures, group_sensitivity : DataFrame or None
         One row a sample, with the column of cohort.group.
     provenance : mapping
         `databases` (assay -> {sha256, files}), `imports` (the same of imported tables, with
-        `formats`), `versions` (tool -> version), `confidence` (by assay), `seed`, `inputs`.
+        `formats`), `functions` (the same of imported tables of gene families), `proteins`
+        ({sha256, files, families} of the set that was searched), `versions` (tool -> version),
+        `confidence` (by assay), `seed`, `inputs`.
     not_run : sequence of NotRun
     """
 
@@ -106,6 +110,7 @@ power, measures, group_sensitivity : DataFrame or None
     intake: pd.DataFrame | None = None
     intake_changes: pd.DataFrame | None = None
     intake_subjects: pd.DataFrame | None = None
+    gene_search: pd.DataFrame | None = None
     modules: pd.DataFrame | None = None
     module_tests: pd.DataFrame | None = None
     modules_by_type: pd.DataFrame | None = None

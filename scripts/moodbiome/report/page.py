@@ -1,7 +1,7 @@
 """The pages as wholes: the sections put into the templates."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from moodbiome.report.content import (
     not_run,
     setting,
 )
-from moodbiome.report.display import Section, optional_table, section_of
+from moodbiome.report.display import Link, Section, optional_table, section_of
 from moodbiome.report.diversity import (
     alpha_figures,
     axes_table,
@@ -43,6 +43,7 @@ from moodbiome.report.diversity import (
 )
 from moodbiome.report.evidence import evidence_table, shared_taxa
 from moodbiome.report.function import function_figures, function_panels
+from moodbiome.report.genes import search_sentences, search_table
 from moodbiome.report.longitudinal import (
     longitudinal_effects,
     longitudinal_figures,
@@ -151,13 +152,18 @@ def render(report: Report, template: Path) -> str:
         index_reasons=index_reasons(report),
         evaluation=section_of(report, "evaluation", report.evaluation, evaluation_figures),
         evaluation_sentences=evaluation_sentences(report),
-        trained=report.trained_features is not None,
+        trained=not_empty(report.trained_features) is not None,
+        not_trained=None
+        if report.trained_features is None
+        else not_run(report, "trained model", report.trained_features),
         psychobiotics=psychobiotic_panels(report),
         intake=intake_panels(report),
         function=None
         if report.modules is None
         else section_of(report, "function", report.modules, function_figures),
         function_panels=function_panels(report),
+        gene_search=search_table(report),
+        gene_search_words=search_sentences(report),
         evidence=evidence_table(report) if evidence is not None else None,
         shared=shared_taxa(report),
         evidence_reason=not_run(report, "evidence", report.evidence),
@@ -294,6 +300,7 @@ def _page(template: Path, results: str, **content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["bound"] = _bound
+    environment.filters["is_interval"] = _is_interval
     environment.globals["results"] = results
     return environment.get_template(template.name).render(
         disclaimer=DISCLAIMER, **_number_figures(content)
@@ -303,6 +310,23 @@ def _page(template: Path, results: str, **content: Any) -> str:
 def _bound(text: str) -> str:
     """A number stays on the line of its sign or unit."""
     return re.sub(r"(?<=\d) (?=%)|(?<=\b[np]) (?=[=≤])|(?<=[np] [=≤]) ", "\u00a0", text)
+
+
+def _is_interval(parts: Sequence[Link | str]) -> bool:
+    """Whether a cell is a number with its interval, a range or a ratio, to be kept on one line.
+
+    >>> _is_interval(["1.2 [0.8 to 1.6]"]), _is_interval(["+0.10 [-0.2, 0.4] (2 missing)"])
+    (True, True)
+    >>> _is_interval(["-2.8e-08 to 2.8e-08"]), _is_interval(["15 against 15"])
+    (True, True)
+    >>> _is_interval(["depressed: 3 [1 to 9], q = 0.2"]), _is_interval(["2 to 6 Mb is usual"])
+    (False, False)
+    """
+    number = r"[-+−×]?[\d.,]+(?:e[-+]?\d+)?[ \u00a0]?%?"
+    ends = rf"{number}(?:,| to| of| against|–) ?{number}"
+    text = "".join(part if isinstance(part, str) else part.text for part in parts)
+    spread = rf"(?:{number} ?)?[\[(]{ends}[\])](?: \(\d+ missing\))?"
+    return bool(re.fullmatch(rf"{spread}|{ends}", text))
 
 
 def _check(report: Report) -> None:

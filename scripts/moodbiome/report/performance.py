@@ -24,7 +24,7 @@ def evaluation_sentences(report: Report) -> list[str]:
             f"{plain(str(comparison))}{f' ({assay})' if several else ''}: area{where} "
             f"{row['auc']:.2f} [{row['low']:.2f}, {row['high']:.2f}], permutation p "
             f"{row['p_permutation']:.2g}, n = {row['n_other']:.0f} against "
-            f"{row['n_reference']:.0f}."
+            f"{row['n_reference']:.0f}{_of_subjects(row)}."
         )
         both = part[(part["model"] == BOTH) & (part["validation"] == WITHIN)]
         if len(both):
@@ -45,6 +45,14 @@ def evaluation_sentences(report: Report) -> list[str]:
                 found.reverse()
         sentences += found
     return sentences
+
+
+def _of_subjects(row: pd.Series) -> str:
+    """Of how many people the samples are, where some gave more than one."""
+    samples, subjects = row["n_other"] + row["n_reference"], row.get("n_subjects")
+    if subjects is None or pd.isna(subjects) or subjects == samples:
+        return ""
+    return f" samples, of {subjects:.0f} people in all"
 
 
 def _trained_sentence(part: pd.DataFrame, features: pd.DataFrame | None) -> str:

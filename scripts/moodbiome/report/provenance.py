@@ -10,6 +10,7 @@ from moodbiome.figures import method_name
 from moodbiome.measures import LINEAR_METHODS, linear_method
 from moodbiome.report.content import Report, has_reads, setting
 from moodbiome.report.display import Table, as_table
+from moodbiome.report.genes import search_words
 from moodbiome.report.words import enumerated
 
 
@@ -21,6 +22,8 @@ def methods_of(report: Report) -> list[tuple[str, str]]:
     text = methods(
         config, report.provenance.get("versions", {}), report.provenance.get("confidence", {})
     )
+    if report.trained_features is not None and report.trained_features.empty:
+        text = [part for part in text if part[0] != "Trained model"]
     if imports:
         tables = "; ".join(
             f"{assay}: {', '.join(f'{form}, {name}' for name, form in found['formats'].items())}"
@@ -36,6 +39,8 @@ def methods_of(report: Report) -> list[tuple[str, str]]:
         )
         place = sum(1 for heading, _ in text if heading in ("Reads", "Host", "Taxa"))
         text.insert(place, ("Imported tables", paragraph))
+    if report.gene_search is not None:
+        text.append(("Marker genes", search_words(report)))
     if report.modules is not None:
         text.append(("Gut-brain modules", _module_words(report)))
     return text
@@ -337,6 +342,9 @@ def _models(methods: Sequence[str]) -> str:
 
 
 def databases(report: Report) -> Table | None:
+    """Fingerprints of what was classified with, imported and searched for."""
+    given = report.provenance
+    searched = {"shotgun": given["proteins"]} if given.get("proteins") else {}
     rows = [
         {
             "assay": assay,
@@ -344,8 +352,13 @@ def databases(report: Report) -> Table | None:
             "bytes": entry.get("bytes"),
             "sha256": entry.get("sha256", ""),
         }
-        for kind, key in (("database", "databases"), ("import", "imports"))
-        for assay, found in sorted(report.provenance.get(key, {}).items())
+        for kind, of_assays in (
+            ("database", given.get("databases", {})),
+            ("import", given.get("imports", {})),
+            ("table of gene families", given.get("functions", {})),
+            ("protein set", searched),
+        )
+        for assay, found in sorted(of_assays.items())
         for name, entry in [
             (f"whole {kind}", {"sha256": found.get("sha256", "")}),
             *sorted(found.get("files", {}).items()),
@@ -355,7 +368,7 @@ def databases(report: Report) -> Table | None:
         return None
     return as_table(
         pd.DataFrame(rows),
-        "Fingerprint of the databases and imported tables",
+        "Fingerprint of the databases, imported tables and protein set",
         "results/provenance/run.json",
     )
 

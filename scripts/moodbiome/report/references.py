@@ -67,6 +67,11 @@ _OF_TRAINING = (
     ),
     ("Pedregosa F et al. (2011), scikit-learn. Journal of Machine Learning Research 12:2825", ""),
 )
+_OF_GENES = (
+    "Buchfink B, Reuter K, Drost HG (2021), DIAMOND. Nature Methods 18:366",
+    "10.1038/s41592-021-01101-x",
+    True,
+)
 _OF_READS = (
     "10.1093/bioinformatics/bty560",
     "10.1038/nmeth.1923",
@@ -128,10 +133,12 @@ def _identifier_words(identifier: str) -> str:
 def reference_list(report: Report) -> dict[str, Any]:
     """Every work to cite, by the alphabet, and whether one of them is marked as recalled."""
     unused = () if has_reads(report) else _OF_READS
-    of_training = _OF_TRAINING if report.trained_features is not None else ()
+    of_training = _OF_TRAINING if not_empty(report.trained_features) is not None else ()
     listed_works = {
         (text, doi, False) for text, doi in (*_TOOL_REFERENCES, *of_training) if doi not in unused
     }
+    if report.gene_search is not None:
+        listed_works.add(_OF_GENES)
     sources = not_empty(report.sources)
     for _, row in (pd.DataFrame() if sources is None else sources).iterrows():
         text, identifier = text_of(row["citation"]), text_of(row.get("doi_or_pmid"))

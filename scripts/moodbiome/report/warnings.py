@@ -45,6 +45,10 @@ _ANALYSES = {
     "differential": "differential abundance",
     "measures": "measured variables",
     "sensitivity": "sensitivity runs",
+    "genes": "search for marker genes",
+    "function": "gut-brain modules",
+    "modules": "comparison of gut-brain modules",
+    "modules_by_type": "gut-brain modules and community types",
     "longitudinal": "change over time",
     "intake": "check of intake",
     "pooled": "effects pooled over studies",
@@ -228,8 +232,21 @@ def warning_groups(report: Report) -> dict[str, Any]:
     ):
         if not has(content) and analysis not in {name for name, _ in missing}:
             missing.append((analysis, "not run"))
-    not_run = [(_ANALYSES.get(name, plain(name)), reason) for name, reason in missing]
-    return {"groups": groups, "not_run": list(dict.fromkeys(not_run))}
+    return {"groups": groups, "not_run": _by_reason(missing)}
+
+
+def _by_reason(missing: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Analyses and why each was not run: a reason that several share stands once.
+
+    >>> _by_reason([("alpha", "not run"), ("measures", "no age"), ("sensitivity", "no age")])
+    [('alpha diversity', 'not run'), ('measured variables, sensitivity runs', 'no age')]
+    """
+    names: dict[tuple[str, str], list[str]] = {}
+    for analysis, reason in missing:
+        words = _ANALYSES.get(analysis, plain(analysis))
+        alone = analysis if reason in ("", "not run") else ""
+        names.setdefault((alone, reason), []).append(words)
+    return [(", ".join(dict.fromkeys(of)), reason) for (_, reason), of in names.items()]
 
 
 def _control_lines(report: Report, controls: list[tuple[str, str]]) -> list[list[Link | str]]:
