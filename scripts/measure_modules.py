@@ -1,11 +1,11 @@
 """Say which gut-brain modules the genes of each sample make (rule measure_modules)."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from moodbiome.cohort import left_out, read_tsv, write_by_assay
+from moodbiome.database import read_fingerprints
 from moodbiome.faults import as_message
 from moodbiome.modules import (
     COLUMNS,
@@ -28,26 +28,20 @@ names = dict(zip(definitions.modules["module"], definitions.modules["name"], str
 
 def by_assay(paths):
     """Path of each assay's file."""
-    return {Path(path).name.split(".")[-2 if path.endswith(".json") else 0]: path for path in paths}
+    return {Path(path).name.split(".")[0]: path for path in paths}
 
 
 def families(path):
     """A table of gene families by sample; nothing where it is not given."""
     if not path:
         return None
-    return read_tsv(path, text=["ko", "name"]).set_index("ko").drop(columns="name", errors="ignore")
+    return read_tsv(path, text=["ko", "name"]).set_index("ko").drop(columns="name")
 
 
-accounts, fingerprints, limits, fragments, searches = map(
-    by_assay,
-    (
-        snake_in.accounts,
-        snake_in.fingerprints,
-        snake_in.limits,
-        snake_in.fragments,
-        snake_in.searches,
-    ),
+accounts, limits, fragments, searches = map(
+    by_assay, (snake_in.accounts, snake_in.limits, snake_in.fragments, snake_in.searches)
 )
+fingerprints = read_fingerprints(snake_in.fingerprints)
 found, steps, notes = {}, {}, {}
 for assay, path in zip(params.assays, snake_in.genes, strict=True):
     account = read_tsv(accounts.get(assay) or searches[assay])
@@ -56,7 +50,7 @@ for assay, path in zip(params.assays, snake_in.genes, strict=True):
     unit, source, said = COPIES, "reads", []
     if assay in accounts:
         unit = read_tsv(accounts[assay], text=["unit"])["unit"].iloc[0]
-        source = json.loads(Path(fingerprints[assay]).read_text())["source"]
+        source = fingerprints[assay]["source"]
         if unit != COPIES:
             said.append(
                 f"the table has too few single-copy families to count genomes: abundances stay in "

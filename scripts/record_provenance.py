@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from moodbiome.classification import used_databases
-from moodbiome.database import sha256
+from moodbiome.database import read_fingerprints, sha256
 from moodbiome.software import python_versions, read_software
 
 checks = [json.loads(Path(file).read_text()) for file in snakemake.input.checks]
@@ -27,14 +27,8 @@ provenance = {
     },
     "databases": databases,
     "confidence": confidence,
-    "imports": {
-        Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
-        for file in snakemake.input.imports
-    },
-    "functions": {
-        Path(file).name.split(".")[1]: json.loads(Path(file).read_text())
-        for file in snakemake.input.functions
-    },
+    "imports": read_fingerprints(snakemake.input.imports),
+    "functions": read_fingerprints(snakemake.input.functions),
     # What was searched for genes: the set's files, and the families in it.
     **(
         {"proteins": json.loads(Path(snakemake.input.proteins).read_text())}

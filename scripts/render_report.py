@@ -8,6 +8,7 @@ import pandas as pd
 from moodbiome.classification import used_databases
 from moodbiome.cohort import read_tsv, summarise
 from moodbiome.community_types import read_types_table
+from moodbiome.database import read_fingerprints
 from moodbiome.evidence import read_table
 from moodbiome.figures import Ordination
 from moodbiome.modules import read_definitions
@@ -53,10 +54,7 @@ definitions = None
 if snake_in.functions:
     tables = map(Path, snake_in.module_tables)
     definitions, _ = read_definitions(*tables, [Path(path) for path in snake_in.more_modules])
-imports, functions = (
-    {Path(path).name.split(".")[1]: json.loads(Path(path).read_text()) for path in paths}
-    for paths in (snake_in.imports, snake_in.function_imports)
-)
+imports, functions = map(read_fingerprints, (snake_in.imports, snake_in.function_imports))
 proteins = [json.loads(Path(path).read_text()) for path in snake_in.proteins]
 
 

@@ -1,11 +1,10 @@
 """Classifying one sample with Kraken2, and holding its report against what it was given."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from moodbiome.database import database_taxa
+from moodbiome.database import database_taxa, read_fingerprints
 from moodbiome.kraken import Report, read_report
 from moodbiome.ledger import LEDGER
 from moodbiome.tools import not_written_whole, run_pipe
@@ -48,9 +47,7 @@ def used_databases(
     setting
         As for `choose_confidence`.
     """
-    databases = {
-        Path(file).name.split(".")[1]: json.loads(Path(file).read_text()) for file in files
-    }
+    databases = read_fingerprints(files)
     return databases, {
         assay: choose_confidence(setting, database["files"]["hash.k2d"]["bytes"])
         for assay, database in databases.items()

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -267,6 +267,11 @@ def fingerprint(files: list[Path]) -> dict[str, Any]:
         found[file.name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
     lines = "".join(f"{entry['sha256']}  {name}\n" for name, entry in found.items())
     return {"sha256": hashlib.sha256(lines.encode()).hexdigest(), "files": found}
+
+
+def read_fingerprints(files: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What files named ``<what>.<assay>.json`` hold, by assay."""
+    return {Path(file).name.split(".")[1]: json.loads(Path(file).read_text()) for file in files}
 
 
 def sha256(file: Path) -> str:
